@@ -1,0 +1,1 @@
+"""The built-in agents, one page each, and the catalog that finds all agents."""

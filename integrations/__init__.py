@@ -1,0 +1,1 @@
+"""The ways in: Slack, webhooks, HTTP, and the command line."""

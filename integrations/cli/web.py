@@ -1,0 +1,51 @@
+"""`llmasos web`: the HTTP API, the webhooks and Slack's HTTP events, in one process."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from integrations.cli.console import settings
+
+
+def command(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on [default: web.host].")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port; 0 takes a free one [default: web.port]."),
+    ] = None,
+    address_file: Annotated[
+        Path | None, typer.Option(hidden=True, help="Write the address here once it answers.")
+    ] = None,
+) -> None:
+    """Run the HTTP API and the webhooks."""
+    import structlog  # late, as all below: `--help` must not wait for it
+
+    from integrations.app import compose
+    from integrations.http_api.app import create_app
+    from integrations.http_api.server import serve
+    from llmasos import logs
+
+    here = settings(context)
+    logs.configure("web", here.log_level, here.log_format)
+    doors = compose(here)
+
+    def listening(address: str) -> None:
+        structlog.get_logger().info("web.ready", address=address)
+        if address_file is not None:
+            aside = address_file.with_name(f"{address_file.name}.new")
+            aside.write_text(address, encoding="utf-8")
+            aside.replace(address_file)
+
+    try:
+        serve(
+            create_app(doors),
+            here.web.host if host is None else host,
+            here.web.port if port is None else port,
+            listening,
+        )
+    finally:
+        doors.close()

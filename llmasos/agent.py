@@ -1,0 +1,113 @@
+"""What an agent is: a frozen value with a name, knowledge, tools and a flow.
+
+`Agent(...)` declares one; `@agent(...)` makes one of a generator function over a `Turn`. The flow of
+a declared agent is in `flow.py`. Knows nothing of Slack, Celery or FAISS.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from llmasos.errors import AgentDefinitionError
+from llmasos.events import Event
+from llmasos.generation import Options
+from llmasos.request import AUTO
+from llmasos.tools import Tool, as_tool
+
+if TYPE_CHECKING:  # Turn knows the agent that it is for
+    from llmasos.turn import Turn
+
+Emitted = Event | str
+"""What a flow may yield: an event, or a plain text that is a piece of the answer."""
+Flow = Callable[["Turn"], Iterator[Emitted]]
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+RESERVED = (AUTO, "load")
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One agent, defined once and reachable through every door.
+
+    name: lower-case letters, digits, `_` and `-`.
+    description: what it is for, in a line; the router reads it.
+    instructions: how it should answer; the stable beginning of its prompt.
+    knowledge: names of the collections that it searches.
+    tools: typed, documented functions (or LangChain tools) that it may call.
+    examples: messages that it is for; the router reads them too.
+    options: how its text is generated.
+    model: the model alias that it uses; None is the installation's default.
+    checked: show only text that passed its checks; by default true when it has knowledge.
+    users: who may use it (principals, `team:…`, `channel:…`, `group:…`); None: every member.
+    flow: its own generator function over a `Turn`; None is the declared agents' flow.
+
+    Raises AgentDefinitionError or ToolDefinitionError when it is built wrongly.
+    """
+
+    name: str
+    description: str = ""
+    instructions: str = ""
+    knowledge: Sequence[str] = ()
+    tools: Sequence[Callable[..., Any] | Tool] = ()
+    examples: Sequence[str] = ()
+    options: Options = field(default_factory=Options)
+    model: str | None = None
+    checked: bool | None = None
+    users: Sequence[str] | None = None
+    flow: Flow | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or self.name in RESERVED:
+            raise AgentDefinitionError(
+                self.name,
+                "a name is 1 to 63 lower-case letters, digits, '_' or '-', begins with a letter, "
+                f"and is none of {', '.join(RESERVED)}",
+            )
+        for word in ("knowledge", "examples", "tools"):
+            if isinstance(getattr(self, word), str):
+                raise AgentDefinitionError(self.name, f"{word} must be a list, not a text")
+        object.__setattr__(self, "knowledge", tuple(self.knowledge))
+        object.__setattr__(self, "examples", tuple(self.examples))
+        object.__setattr__(self, "tools", tuple(as_tool(each) for each in self.tools))
+        if self.users is not None:
+            object.__setattr__(self, "users", tuple(self.users))
+        if self.checked is None:
+            object.__setattr__(self, "checked", bool(self.knowledge))
+
+    def run(self, turn: "Turn") -> Iterator[Emitted]:
+        """Answer one message: yields events, the last of them a `Reply`."""
+        if self.flow is not None:
+            return self.flow(turn)
+        from llmasos.flow import answer  # late: the flow builds on what an agent is
+
+        return answer(turn)
+
+    def with_changes(self, **changes: Any) -> "Agent":
+        """This agent with some fields replaced."""
+        return replace(self, **changes)
+
+
+def agent(
+    name: str, description: str = "", **fields: Any
+) -> Callable[[Flow], Agent]:
+    """Make an agent of a generator function over a `Turn`.
+
+    name, description and fields are those of `Agent`; without a description the function's
+    docstring is taken.
+    """
+
+    def make(flow: Flow) -> Agent:
+        words = description or (flow.__doc__ or "").strip().split("\n")[0]
+        return Agent(name=name, description=words, flow=flow, **fields)
+
+    return make
+
+
+def prompt(package: str, name: str) -> str:
+    """The text of a prompt file that lies beside an agent.
+
+    package: the package that holds it (`__package__`); name: the file below its `prompts` folder.
+    """
+    return (resources.files(package) / "prompts" / name).read_text(encoding="utf-8")

@@ -1,0 +1,135 @@
+"""What an agent emits while it works, from its first status to its final reply.
+
+An agent yields these; the worker stores, streams and delivers them. Each is a frozen value with
+a `kind`, and goes over a wire as JSON. Knows nothing of where they go.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(_Event):
+    """A word on what is being done now, for people who wait."""
+
+    kind: Literal["status"] = "status"
+    text: str
+
+
+class Token(_Event):
+    """A piece of the answer's text, in order.
+
+    An agent with `checked=True` shows only what it has checked: pieces without `checked`
+    stay inside the worker.
+    """
+
+    kind: Literal["token"] = "token"
+    text: str
+    checked: bool = False
+
+
+class ToolCall(_Event):
+    """A tool was called."""
+
+    kind: Literal["tool_call"] = "tool_call"
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    result: str = ""
+
+
+class Citation(_Event):
+    """A source that a part of the answer rests on."""
+
+    kind: Literal["citation"] = "citation"
+    source: str
+    title: str
+    quote: str
+    score: float
+
+
+class Artifact(_Event):
+    """A file that belongs to the answer: its text, or where it is."""
+
+    kind: Literal["artifact"] = "artifact"
+    name: str
+    media_type: str = "text/plain"
+    text: str | None = None
+    url: str | None = None
+
+
+class Handoff(_Event):
+    """The agent asks a person to take over."""
+
+    kind: Literal["handoff"] = "handoff"
+    reason: str
+    to: str = "person"
+
+
+class Reply(_Event):
+    """The final answer."""
+
+    kind: Literal["reply"] = "reply"
+    text: str
+    citations: tuple[Citation, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    handoff: Handoff | None = None
+    blocked: dict[str, str] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The reply as the job JSON shows it."""
+        plain: dict[str, Any] = {
+            "text": self.text,
+            "citations": [c.model_dump(exclude={"kind"}) for c in self.citations],
+            "artifacts": [
+                a.model_dump(exclude={"kind"}, exclude_none=True) for a in self.artifacts
+            ],
+            "confidence": self.confidence,
+            "handoff": self.handoff.model_dump(exclude={"kind"}) if self.handoff else None,
+        }
+        if self.blocked:
+            plain["blocked"] = self.blocked
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> "Reply":
+        """The reply that `as_json` made this of."""
+        return cls.model_validate(plain)
+
+
+class Failure(_Event):
+    """The job ended without an answer; the worker emits this, never an agent."""
+
+    kind: Literal["failure"] = "failure"
+    type: str
+    """The error's class name."""
+    message: str
+    """For a person: what failed and what happens next."""
+
+
+class Restarted(_Event):
+    """Another attempt begins: what came before is void."""
+
+    kind: Literal["restarted"] = "restarted"
+
+
+Event = Annotated[
+    Status | Token | ToolCall | Citation | Artifact | Reply | Failure | Restarted,
+    Field(discriminator="kind"),
+]
+
+_adapter: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def dump_event(event: Event) -> str:
+    """The event as one line of JSON."""
+    return _adapter.dump_json(event).decode()
+
+
+def parse_event(line: str | bytes) -> Event:
+    """The event that `dump_event` made this line of."""
+    return _adapter.validate_json(line)

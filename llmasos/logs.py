@@ -1,0 +1,42 @@
+"""Logging: events, not sentences; one line each, for people or for machines.
+
+`log.info("job.claimed", job=id, attempt=2)`. Message texts and secrets never go above DEBUG.
+"""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+QUIET = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "celery", "kombu", "amqp", "urllib3")
+"""Loggers of libraries, some of which print bodies and signatures at INFO."""
+
+
+def configure(process: str, level: str, form: Literal["text", "json"]) -> None:
+    """Set logging up for this process, on standard error.
+
+    process: its kind (`worker`, `web` …), shown in every line.
+    """
+    threshold = getattr(logging, level)
+    shown = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if form == "text" else "iso", utc=form == "json"),
+            structlog.processors.format_exc_info,
+            shown,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))

