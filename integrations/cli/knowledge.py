@@ -5,7 +5,9 @@ Where no system runs, a command that needs vectors starts an engine for itself a
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +17,7 @@ from llmasos.errors import LLMasOSError
 from llmasos.settings import Settings
 
 if TYPE_CHECKING:  # `--help` must not wait for it
-    from knowledge import KnowledgeBase, Progress, Report
+    from knowledge import KnowledgeBase, Progress, Report, Server
     from knowledge.report import Notify
 
 app = typer.Typer()
@@ -128,32 +130,48 @@ def _list_collections(knowledge: "KnowledgeBase", json: bool) -> None:
 
 
 def _summary(report: "Report") -> str:
-    counts = {
-        "added": report.added,
-        "changed": report.changed,
-        "unchanged": report.unchanged,
-        "failed": report.failed,
-    }
-    said = ", ".join(f"{len(each)} {word}" for word, each in counts.items() if each)
+    counts = (
+        (len(report.added), "added"),
+        (len(report.changed), "changed"),
+        (len(report.unchanged), "unchanged"),
+        (len(report.failed), "failed"),
+    )
+    said = ", ".join(f"{count} {word}" for count, word in counts if count)
     return f"{report.collection}: {said or 'nothing to do'}"
 
 
 @contextmanager
 def _knowledge(settings: Settings) -> Iterator["KnowledgeBase"]:
     """The knowledge base, with an embedding server: the one in force, or an engine of our own."""
-    from knowledge import HttpEmbedder, KnowledgeBase
+    from knowledge import HttpEmbedder, KnowledgeBase, Server
     from llmasos.system import addresses
 
     with ExitStack() as stack:
+
+        @cache
+        def own_engine() -> Server:  # started by the first text that needs it, if any does
+            return stack.enter_context(_engine(settings))
+
         if addresses(settings).embedding_url:
             embedder = HttpEmbedder.from_settings(settings)
         else:
-            server = stack.enter_context(_engine(settings))
-            embedder = HttpEmbedder(lambda: server, settings.embedding.model)
+            embedder = HttpEmbedder(own_engine, settings.embedding.model)
         stack.callback(embedder.close)
         knowledge = KnowledgeBase(settings.knowledge_dir, embedder)
         stack.callback(knowledge.close)
         yield knowledge
+
+
+@contextmanager
+def _engine(settings: Settings) -> Iterator["Server"]:
+    """An engine of our own for as long as this command needs one."""
+    from knowledge import Server
+    from llmasos.engine.launch import EngineProcess
+
+    note("Starting an engine …")
+    key = token_urlsafe(24)
+    with EngineProcess.start(settings, key=key) as engine:
+        yield Server(engine.url, key)
 
 
 def _stored(settings: Settings) -> "KnowledgeBase":
