@@ -1,0 +1,103 @@
+"""`llmasos slack`: the Slack bot, and the manifest to create its app with."""
+
+import json
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from integrations.cli.console import note, settings
+from llmasos.errors import SettingsError, UsageError
+from llmasos.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+PATH = "/slack/events"
+
+
+@app.command("manifest")
+def show_manifest(
+    context: typer.Context,
+    http: Annotated[
+        str | None,
+        typer.Option(help="Take events over HTTP at this public address (https://…)."),
+    ] = None,
+    socket: Annotated[
+        bool, typer.Option("--socket", help="Take events over Socket Mode, whatever is set.")
+    ] = False,
+    name: Annotated[str, typer.Option(help="What the bot is called (35 characters).")] = "LLMasOS",
+) -> None:
+    """Print the manifest (JSON): paste it at https://api.slack.com/apps, `From a manifest`."""
+    if socket and http:
+        raise UsageError("--socket and --http exclude each other: an app takes events one way.")
+    if not 1 <= len(name) <= 35:
+        raise UsageError(f"--name has {len(name)} characters; Slack allows 1 to 35.")
+    chosen = settings(context)
+    if not (socket or http or chosen.slack.app_token) and chosen.slack.signing_secret:
+        raise UsageError(
+            "A signing secret and no app token are set, so events come over HTTP: say where with "
+            "--http https://YOUR-HOST, or choose --socket."
+        )
+    url = _events_url(http) if http else None
+
+    from agents.catalog import load_catalog  # late: agents need LangChain
+    from integrations.slack.manifest import first_examples, manifest
+
+    made = manifest(name, first_examples(load_catalog(chosen)), url)
+    typer.echo(json.dumps(made, ensure_ascii=False, indent=2))
+    if url is None:
+        note(
+            "Then: install the app, set LLMASOS_SLACK__BOT_TOKEN (OAuth & Permissions) and "
+            "LLMASOS_SLACK__APP_TOKEN (Basic Information, App-Level Tokens, connections:write)."
+        )
+    else:
+        note(
+            "Then: install the app, set LLMASOS_SLACK__BOT_TOKEN (OAuth & Permissions) and "
+            "LLMASOS_SLACK__SIGNING_SECRET (Basic Information)."
+        )
+
+
+def _events_url(given: str) -> str:
+    """The address of our route on a public host."""
+    parts = urlsplit(given)
+    if parts.scheme != "https" or not parts.hostname:
+        raise UsageError(f"--http {given}: Slack needs a public address that begins with https://")
+    path = parts.path.rstrip("/")
+    return f"https://{parts.netloc}{path if path.endswith(PATH) else path + PATH}"
+
+
+@app.command("run")
+def run_bot(context: typer.Context) -> None:
+    """Run the bot in Socket Mode until Ctrl-C or SIGTERM."""
+    chosen = settings(context)
+    _require_tokens(chosen)
+
+    from integrations.app import compose  # late: `--help` must not wait for them
+    from integrations.slack.doors import desk_of
+    from integrations.slack.socket_mode import run
+    from llmasos import logs
+
+    logs.configure("slack", chosen.log_level, chosen.log_format)
+    doors = compose(chosen)
+    try:
+        run(chosen.slack, desk_of(doors))
+    finally:
+        doors.close()
+
+
+def _require_tokens(chosen: Settings) -> None:
+    """Say what is missing before anything is started."""
+    if chosen.slack.bot_token is None:
+        raise SettingsError(
+            "slack.bot_token",
+            "",
+            "is not set: `llmasos slack manifest` makes the app; its bot token (xoxb-…) goes into "
+            "LLMASOS_SLACK__BOT_TOKEN",
+        )
+    if chosen.slack.app_token is None:
+        raise SettingsError(
+            "slack.app_token",
+            "",
+            "is not set: Socket Mode needs it (xapp-…, LLMASOS_SLACK__APP_TOKEN). With a signing "
+            "secret instead, `llmasos web` takes Slack's events and this command is not needed",
+        )

@@ -1,0 +1,162 @@
+"""Calls of Slack's Web API, and what came of them: done, refused, not now, or nobody knows.
+
+The SDK's own retries are off: a call that creates a message and lost its answer must not be made
+again before somebody has looked. Start reading at `Calls.__call__`.
+"""
+
+import http.client
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
+
+from llmasos.errors import ChannelError, ChannelRefused, ChannelUnavailable
+
+TIMEOUT = 15
+"""Seconds to wait for an answer of Slack's."""
+
+LIMITS = ("ratelimited", "rate_limited", "message_limit_exceeded")
+UNSURE = ("internal_error", "fatal_error", "request_timeout", "service_unavailable")
+"""Errors after which Slack may have done what was asked."""
+
+LATER = ("streaming_state_conflict", "external_channel_migrating", "team_added_to_org")
+"""Refusals of the moment."""
+
+REMEDIES = {
+    "channel_not_found": "the bot does not see this channel: check its id, and invite the bot",
+    "not_in_channel": "the bot is not in this channel: invite it there with /invite",
+    "is_archived": "the channel is archived: unarchive it or name another",
+    "thread_not_found": "the message to reply to is gone",
+    "invalid_auth": "the bot token is wrong: check LLMASOS_SLACK__BOT_TOKEN",
+    "not_authed": "the bot token is missing: set LLMASOS_SLACK__BOT_TOKEN",
+    "token_revoked": "the bot token was revoked: reinstall the app and set the new one",
+    "token_expired": "the bot token has expired: set LLMASOS_SLACK__BOT_TOKEN to a new one",
+    "account_inactive": "the bot was removed from the workspace: reinstall the app",
+    "missing_scope": "the app lacks a permission: add it (`llmasos slack manifest`) and reinstall",
+    "not_allowed_token_type": "this is another kind of token: LLMASOS_SLACK__BOT_TOKEN begins with "
+    "xoxb-, LLMASOS_SLACK__APP_TOKEN with xapp-",
+    "restricted_action": "the workspace does not let the bot write here: ask an administrator",
+}
+
+
+class SlackError(Exception):
+    """A call did not go well."""
+
+
+class Refused(SlackError):
+    """Slack did not do it, and will not: `code` is its reason."""
+
+    def __init__(self, code: str, needed: str = "") -> None:
+        super().__init__(code, needed)
+        self.code, self.needed = code, needed
+
+
+class Limited(SlackError):
+    """Slack did not do it now; it may be asked again after some seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class Unsure(SlackError):
+    """No clear answer came: it may have been done or not."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason, retry_after)
+        self.reason, self.retry_after = reason, retry_after
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the bot is."""
+
+    team: str
+    user: str
+    bot: str
+
+
+class Calls:
+    """One bot's calls. Safe to use from several threads."""
+
+    def __init__(self, client: WebClient) -> None:
+        self.client = client
+        self._lock = threading.Lock()
+        self._identity: Identity | None = None
+
+    def __call__(self, method: Callable[..., SlackResponse], **arguments: Any) -> dict[str, Any]:
+        """Make a call: a method of `client`, and its arguments.
+
+        Raises Refused, Limited or Unsure.
+        """
+        try:
+            answer = method(**arguments).data
+        except SlackApiError as error:
+            raise explained(error) from error
+        except (OSError, http.client.HTTPException, SlackClientError, ValueError) as error:
+            raise Unsure(f"{type(error).__name__}: {error}") from error
+        return answer if isinstance(answer, dict) else {}
+
+    def identity(self) -> Identity:
+        """Who the bot is, asked once. Raises as a call does."""
+        with self._lock:
+            if self._identity is None:
+                told = self(self.client.auth_test)
+                self._identity = Identity(
+                    told["team_id"], told["user_id"], told.get("bot_id") or "?"
+                )
+            return self._identity
+
+
+def sync_client(token: str, api_url: str) -> WebClient:
+    """The SDK's client for a bot, without retries of its own."""
+    logger = logging.getLogger("slack_sdk.web")
+    return WebClient(token, base_url=api_url, timeout=TIMEOUT, retry_handlers=[], logger=logger)
+
+
+def explained(error: SlackApiError) -> SlackError:
+    """What an answer with an error means."""
+    answer: Any = error.response
+    code = str(answer.get("error") or "unknown_error")
+    status = int(answer.status_code)
+    if status == 429 or code in LIMITS:
+        return Limited(_seconds(answer.headers))
+    if status >= 500 or code in UNSURE:
+        return Unsure(f"Slack answered {status} {code}"[:200])
+    return Refused(code[:200], str(answer.get("needed") or ""))
+
+
+def _seconds(headers: Any) -> float:
+    value = {str(name).lower(): value for name, value in dict(headers).items()}.get("retry-after")
+    try:
+        return max(0.0, float(value[0] if isinstance(value, list) else value or 30.0))
+    except (TypeError, ValueError):
+        return 30.0
+
+
+def in_words(refused: Refused) -> str:
+    """Slack's reason, and what to do about it."""
+    remedy = REMEDIES.get(refused.code)
+    needed = f" (scope {refused.needed})" if refused.needed else ""
+    return f"Slack says {refused.code}{needed}" + (f": {remedy}" if remedy else "")
+
+
+def as_channel_error(error: SlackError, address: str) -> ChannelError:
+    """The error of the channel port for one of ours."""
+    match error:
+        case Refused(code=code) if code in LATER:
+            return ChannelUnavailable(address, in_words(error), 5.0)
+        case Refused():
+            return ChannelRefused(address, in_words(error))
+        case Limited():
+            return ChannelUnavailable(
+                address, "Slack asks for fewer calls at the moment", error.retry_after
+            )
+        case Unsure():
+            return ChannelUnavailable(address, error.reason, error.retry_after)
+    raise TypeError(f"not an outcome of a call: {error!r}")

@@ -1,0 +1,38 @@
+"""Slack as a place where people read answers: the `channels.Channel` of the scheme `slack`.
+
+What workers get by the entry point `llmasos.channels`. How a message is written is in `post.py`.
+"""
+
+from integrations.slack.address import SCHEME, parse
+from integrations.slack.calls import Calls, sync_client
+from integrations.slack.messages import Messages
+from integrations.slack.post import Pace, SlackPost
+from llmasos.channels import Journal, Turnover
+from llmasos.settings import Settings
+
+
+class SlackChannel:
+    """Posts answers as one bot. Safe to use from several threads."""
+
+    scheme = SCHEME
+
+    def __init__(self, calls: Calls, pace: Pace) -> None:
+        self._calls, self._pace = calls, pace
+
+    def open(self, address: str, turn: Turnover, journal: Journal) -> SlackPost:
+        """The post of a job at an address, found again if another worker began it.
+
+        Raises ChannelRefused when the address is not one of Slack's, and LeaseLost.
+        """
+        place = parse(address)
+        messages = Messages(self._calls, place, turn, journal, self._pace.settle_seconds)
+        return SlackPost(messages, place, turn, self._pace)
+
+
+def channel(settings: Settings) -> SlackChannel | None:
+    """The channel of these settings; None without a bot token."""
+    slack = settings.slack
+    if slack.bot_token is None:
+        return None
+    pace = Pace(update_interval=slack.update_interval, stream_seconds=slack.stream_seconds)
+    return SlackChannel(Calls(sync_client(slack.bot_token.get_secret_value(), slack.api_url)), pace)

@@ -1,0 +1,110 @@
+"""Socket Mode: the process that keeps a WebSocket to Slack and takes events in over it.
+
+The SDK reconnects by itself; the watchdog ends the process when it has had no connection for a
+minute, and whoever supervises it starts a new one. Start reading at `serve`.
+"""
+
+import asyncio
+import signal
+
+import structlog
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from integrations.slack.app import TIMEOUT, bolt_app, identify
+from integrations.slack.calls import as_channel_error, explained
+from integrations.slack.desk import Desk
+from integrations.slack.intake import UNREACHED
+from llmasos.errors import ChannelRefused, ChannelUnavailable, SettingsError
+from llmasos.settings import SlackSettings
+
+log = structlog.get_logger()
+
+PATIENCE = 60.0
+"""Seconds without a connection after which the process gives up."""
+LOOK = 5.0
+"""Seconds between two looks at the connection."""
+
+
+def run(settings: SlackSettings, desk: Desk) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises SettingsError when a token is not set, ChannelRefused when Slack does not take one, and
+    ChannelUnavailable when Slack cannot be reached.
+    """
+    asyncio.run(_until_told(settings, desk))
+
+
+async def _until_told(settings: SlackSettings, desk: Desk) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, desk, stop)
+
+
+async def serve(settings: SlackSettings, desk: Desk, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. Raises as `run` does."""
+    if settings.bot_token is None or settings.app_token is None:
+        missing = "bot_token" if settings.bot_token is None else "app_token"
+        begins = "xoxb-" if settings.bot_token is None else "xapp-"
+        raise SettingsError(
+            f"slack.{missing}", "", f"Socket Mode needs the token that begins with {begins}"
+        )
+    app_token = settings.app_token.get_secret_value()
+    client = AsyncWebClient(
+        settings.bot_token.get_secret_value(),
+        base_url=settings.api_url,
+        timeout=TIMEOUT,
+        retry_handlers=[],
+    )
+    who = await identify(client)
+    first = await _first_url(client, app_token)
+    app = bolt_app(settings, desk)
+    handler = AsyncSocketModeHandler(app, app_token, web_client=client)
+    handler.client.wss_uri = first
+    try:
+        await handler.connect_async()  # type: ignore[no-untyped-call]
+        log.info("slack.connected", team=who.team_id, bot=who.bot_user_id)
+        await _watch(handler, stop)
+    finally:
+        await handler.close_async()  # type: ignore[no-untyped-call]
+    log.info("slack.stopped")
+
+
+async def _first_url(client: AsyncWebClient, app_token: str) -> str:
+    """Ask for the first connection ourselves: the SDK would try a wrong token for ever."""
+    try:
+        answer = await client.apps_connections_open(app_token=app_token)
+    except SlackApiError as error:
+        failed = as_channel_error(explained(error), "slack")
+        if isinstance(failed, ChannelRefused):
+            code = str(error.response.get("error"))
+            raise ChannelRefused(
+                "slack",
+                f"Slack says {code}: check LLMASOS_SLACK__APP_TOKEN (it begins with xapp-, has the "
+                "scope connections:write, and Socket Mode is on in the app's settings)",
+            ) from error
+        raise failed from error
+    except UNREACHED as error:
+        reason = f"Slack's API at {client.base_url} does not answer: {error!r}"
+        raise ChannelUnavailable("slack", reason) from error
+    return str(answer["url"])
+
+
+async def _watch(handler: AsyncSocketModeHandler, stop: asyncio.Event) -> None:
+    """Wait for the end. Raises ChannelUnavailable when there is no connection for too long."""
+    lost_for = 0.0
+    while True:
+        try:
+            await asyncio.wait_for(stop.wait(), LOOK)
+        except TimeoutError:
+            connected = await handler.client.is_connected()
+            lost_for = 0.0 if connected else lost_for + LOOK
+        else:
+            return
+        if lost_for >= PATIENCE:
+            raise ChannelUnavailable(
+                "slack", f"the Socket Mode connection has been gone for {lost_for:.0f} seconds"
+            )
