@@ -1,7 +1,7 @@
 """What an agent is: a frozen value with a name, knowledge, tools and a flow.
 
-`Agent(...)` declares one; `@agent(...)` makes one of a generator function over a `Turn`. The flow of
-a declared agent is in `flow.py`. Knows nothing of Slack, Celery or FAISS.
+`Agent(...)` declares one; `@agent(...)` makes one of a generator function over a `Turn`. The flow
+of a declared agent is in `flow.py`. Knows nothing of Slack, Celery or FAISS.
 """
 
 import re
@@ -89,9 +89,7 @@ class Agent:
         return replace(self, **changes)
 
 
-def agent(
-    name: str, description: str = "", **fields: Any
-) -> Callable[[Flow], Agent]:
+def agent(name: str, description: str = "", **fields: Any) -> Callable[[Flow], Agent]:
     """Make an agent of a generator function over a `Turn`.
 
     name, description and fields are those of `Agent`; without a description the function's

@@ -29,7 +29,9 @@ def configure(process: str, level: str, form: Literal["text", "json"]) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S" if form == "text" else "iso", utc=form == "json"),
+            structlog.processors.TimeStamper(
+                fmt="%H:%M:%S" if form == "text" else "iso", utc=form == "json"
+            ),
             structlog.processors.format_exc_info,
             shown,
         ],

@@ -1,7 +1,7 @@
 """Every setting: typed, documented, validated at start, and read nowhere else.
 
 `llmasos.toml` in the working folder (or `--config`), overridden by the environment
-(`LLMASOS_LLM__MODEL` is `model` in `[llm]`). `docs/settings.md` is made from the docstrings here.
+(`LLMASOS_LLM__MODEL` is `model` in `[llm]`). `docs/reference/settings.md` is made from the docstrings here.
 Read once, at start-up, and passed down. Start reading at `Settings` and `load`.
 """
 
@@ -22,6 +22,7 @@ from pydantic import (
     HttpUrl,
     PrivateAttr,
     SecretStr,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic_settings import (
@@ -35,6 +36,7 @@ from llmasos.errors import SettingsError
 
 PREFIX = "LLMASOS_"
 CONFIG_NAME = "llmasos.toml"
+_HTTP_URL = TypeAdapter(HttpUrl)
 
 
 def _split(value: object) -> object:
@@ -60,13 +62,17 @@ def _not_empty(value: SecretStr) -> SecretStr:
     return value
 
 
-def _plain_url(value: HttpUrl) -> str:
-    return str(value).rstrip("/")
+def _http_url(value: str) -> str:
+    try:
+        _HTTP_URL.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"]) from None
+    return value.rstrip("/")
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret), AfterValidator(_not_empty)]
-Url = Annotated[HttpUrl, AfterValidator(_plain_url)]
+Url = Annotated[str, AfterValidator(_http_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -178,7 +184,7 @@ class WebSettings(_Section):
     """The HTTP API, webhooks and Slack's HTTP events: one server."""
 
     host: str = "127.0.0.1"
-    """Address it listens on. Anything but loopback needs API keys."""
+    """Address it listens on: one of this machine's loopback addresses."""
     port: Port = 8317
     """Port it listens on; 0 takes a free one."""
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from llmasos.engine.launch import EngineProcess
 from llmasos.settings import Settings
 from llmasos.settings import load as load_settings
 
@@ -41,7 +42,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make_settings(home: Path, tmp_path: Path) -> Iterator[Callable[..., Settings]]:
+def make_settings(home: Path, tmp_path: Path) -> Callable[..., Settings]:
     """Settings as a `llmasos.toml` with this content gives them, over a fresh home."""
 
     def make(toml: str = "") -> Settings:
@@ -49,4 +50,15 @@ def make_settings(home: Path, tmp_path: Path) -> Iterator[Callable[..., Settings
         path.write_text(f"home = {str(home)!r}\n{toml}", encoding="utf-8")
         return load_settings(path)
 
-    yield make
+    return make
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """A running engine with both models, started once."""
+    folder = tmp_path_factory.mktemp("engine")
+    (folder / "models").symlink_to(MODELS)
+    path = folder / "llmasos.toml"
+    path.write_text(f"home = {str(folder)!r}\n", encoding="utf-8")
+    with EngineProcess.start(load_settings(path), key="the-engine-key") as running:
+        yield running

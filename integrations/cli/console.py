@@ -4,6 +4,7 @@
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,17 +30,27 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headers: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print rows for a person; a pipe gets them without frames or cuts."""
+    """Print rows for a person; a pipe gets them with tabs between the cells."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for line in (headers, *cells):
+            typer.echo("\t".join(line))
+        return
     from rich.console import Console  # late: `--help` must not wait for it
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*headers, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console = Console()
-    Console(width=None if console.is_terminal else 400).print(table)
+    for line in cells:
+        table.add_row(*(Text(cell) for cell in line))
+    Console().print(table)
 
 
 def note(text: str) -> None:
     """Tell the person something that is not the answer."""
     typer.echo(text, err=True)
+
+
+def printable(text: str) -> str:
+    """A text without what would steer the terminal: an answer may quote anybody."""
+    return "".join(each for each in text if each.isprintable() or each in "\n\t")

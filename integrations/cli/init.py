@@ -10,7 +10,7 @@ import typer
 from integrations.cli.console import note
 from llmasos.errors import HomeNotWritable, UsageError
 
-CONFIGURATION = '''\
+CONFIGURATION = """\
 # LLMasOS: settings of this installation. `llmasos settings` prints all that are in force.
 # Each can also come from the environment: LLMASOS_WEB__PORT is `port` in [web].
 
@@ -39,7 +39,7 @@ agent = "customer_service"
 prompt = "{{{{ body.subject }}}}\\n\\n{{{{ body.message }}}}"
 # when = "body.kind == 'question'"
 # reply_to = ["slack:C0123"]
-'''
+"""
 
 AGENT = '''\
 """A sample agent: change it, or put others beside it."""

@@ -26,11 +26,13 @@ def command(
 
     from integrations.app import compose
     from integrations.http_api.app import create_app
-    from integrations.http_api.server import serve
+    from integrations.http_api.server import bind, serve
     from llmasos import logs
 
     here = settings(context)
     logs.configure("web", here.log_level, here.log_format)
+    # First of all: a port that cannot be had should not wait for anything else to be found wrong.
+    door = bind(here.web.host if host is None else host, here.web.port if port is None else port)
     doors = compose(here)
 
     def listening(address: str) -> None:
@@ -41,11 +43,6 @@ def command(
             aside.replace(address_file)
 
     try:
-        serve(
-            create_app(doors),
-            here.web.host if host is None else host,
-            here.web.port if port is None else port,
-            listening,
-        )
+        serve(create_app(doors), door, listening)
     finally:
         doors.close()

@@ -61,9 +61,7 @@ def test_a_vendor_is_known_behind_its_fence_only(path: Path) -> None:
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    names = {
-        ".".join(p.with_suffix("").parts).removesuffix(".__init__"): p for p in MODULES
-    }
+    names = {".".join(p.with_suffix("").parts).removesuffix(".__init__"): p for p in MODULES}
     graph = {
         name: {
             target

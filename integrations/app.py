@@ -1,0 +1,130 @@
+"""The composition root of the edges: what web, Slack and the command line stand on.
+
+Only here are the job store, the catalog and the knowledge bases of those processes made of the
+`Settings`; `workers/app.py` does the same for workers. Start reading at `compose`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+import structlog
+from agents.catalog import Catalog, load_catalog
+
+from knowledge import KnowledgeBase
+from llmasos import plugins
+from llmasos.bus import EventBus, RedisBus
+from llmasos.conversations import Conversations
+from llmasos.database import Database, require_schema
+from llmasos.errors import BrokerUnavailable, LLMasOSError
+from llmasos.feedback import Feedback
+from llmasos.jobs import Dispatcher, Jobs
+from llmasos.settings import Settings
+from llmasos.system import Addresses, addresses
+from workers.dispatcher import CeleryDispatcher
+
+log = structlog.get_logger()
+
+NOT_RUNNING = "no system runs in this home: start one with `llmasos up`, or name its address"
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What every way in needs."""
+
+    settings: Settings
+    addresses: Addresses
+    catalog: Catalog
+    database: Database
+    jobs: Jobs
+    bus: EventBus
+    knowledge: KnowledgeBase
+    conversations: Conversations
+    feedback: Feedback
+
+    def checks(self) -> dict[str, str | None]:
+        """What the system stands on: None where it answers, else why not."""
+        return {
+            "state": _why_not(lambda: require_schema(self.database)),
+            "broker": _why_not(lambda: self.bus.ping()),
+            "worker": _why_not(self._find_worker),
+            "engine": _why_not(partial(_ask_engine, self.addresses)),
+        }
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.knowledge.close()
+        self.database.close()
+
+    def _find_worker(self) -> None:
+        if not self.jobs.live_workers():
+            raise LLMasOSError("no worker has shown a sign of life; start one: llmasos worker")
+
+
+def compose(settings: Settings) -> Doors:
+    """Make what the edges stand on, for a running system.
+
+    Raises SchemaMismatch, SettingsError, AgentLoadError, or BrokerUnavailable when there is no
+    broker's address to be found.
+    """
+    where = addresses(settings)
+    if not where.broker_url or not where.bus_url:
+        raise BrokerUnavailable("(none)", NOT_RUNNING)
+    return open_doors(settings, where, CeleryDispatcher(where.broker_url), RedisBus(where.bus_url))
+
+
+def open_doors(
+    settings: Settings, where: Addresses, dispatcher: Dispatcher, bus: EventBus
+) -> Doors:
+    """The doors over any dispatcher and bus.
+
+    where: the addresses of the engine. Raises as `compose` does.
+    """
+    catalog = load_catalog(settings)
+    database = Database(settings.state_url)
+    require_schema(database)
+    jobs = Jobs(
+        database,
+        dispatcher,
+        settings.jobs,
+        agents=catalog.names(),
+        schemes=channel_schemes(settings),
+        may_use=catalog.may_use,
+    )
+    return Doors(
+        settings=settings,
+        addresses=where,
+        catalog=catalog,
+        database=database,
+        jobs=jobs,
+        bus=bus,
+        knowledge=KnowledgeBase.from_settings(settings),
+        conversations=Conversations(database),
+        feedback=Feedback(database),
+    )
+
+
+def channel_schemes(settings: Settings) -> tuple[str, ...]:
+    """The kinds of address that an answer can go to here."""
+    made = (make(settings) for _, make in plugins.load("llmasos.channels"))
+    return tuple(channel.scheme for channel in made if channel is not None)
+
+
+def _why_not(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except LLMasOSError as error:
+        return str(error)
+    return None
+
+
+def _ask_engine(where: Addresses) -> None:
+    urls = {*where.llm_urls, *([where.embedding_url] if where.embedding_url else [])}
+    if not urls:
+        raise LLMasOSError(NOT_RUNNING)
+    for url in sorted(urls):
+        try:
+            httpx.get(f"{url}/health", timeout=2.0).raise_for_status()
+        except httpx.HTTPError as error:
+            raise LLMasOSError(f"the engine at {url} does not answer: {error!r}") from error

@@ -1,0 +1,117 @@
+"""`llmasos jobs`: what was asked and what became of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from integrations.cli.console import Json, note, print_json, print_table, printable, settings
+from llmasos.database import Database, require_schema
+from llmasos.jobs import Dispatcher, Job, Jobs, JobStatus
+from llmasos.settings import Settings
+from llmasos.system import addresses
+from workers.inline import InlineDispatcher
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Id = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
+
+
+@app.command("list")
+def list_jobs(
+    context: typer.Context,
+    status: Annotated[JobStatus | None, typer.Option(help="Only jobs in this state.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's jobs.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    before: Annotated[str | None, typer.Option(help="Only jobs older than this one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The latest jobs, newest first."""
+    with _jobs(settings(context)) as jobs:
+        found = jobs.list(status, agent, limit, before)
+    if as_json:
+        print_json([job.as_json() for job in found])
+        return
+    rows = [
+        (job.id, job.agent, job.status, _when(job), job.attempts, _cut(job.request.text, 60))
+        for job in found
+    ]
+    print_table(("ID", "AGENT", "STATUS", "CREATED", "ATTEMPTS", "MESSAGE"), rows)
+
+
+@app.command()
+def show(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
+    """One job: its message, its answer, what went wrong."""
+    with _jobs(settings(context)) as jobs:
+        job = jobs.find(job_id)
+    if as_json:
+        print_json(job.as_json())
+        return
+    _describe(job)
+
+
+@app.command()
+def cancel(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
+    """Stop a job."""
+    with _jobs(settings(context)) as jobs:
+        job = jobs.cancel(job_id)
+    if as_json:
+        print_json(job.as_json())
+    elif job.status.finished:
+        note(f"Job {job.id} is cancelled.")
+    else:
+        note(f"Job {job.id} is told to stop.")
+
+
+@app.command()
+def retry(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
+    """Run a failed or cancelled job again."""
+    with _jobs(settings(context)) as jobs:
+        job = jobs.retry(job_id)
+    if as_json:
+        print_json(job.as_json())
+    else:
+        note(f"Job {job.id} is queued again.")
+
+
+@contextmanager
+def _jobs(here: Settings) -> Iterator[Jobs]:
+    """The jobs of this home, whether a system runs or not; a worker is woken if one does."""
+    where = addresses(here)
+    with Database(here.state_url) as database:
+        require_schema(database)
+        dispatcher: Dispatcher = InlineDispatcher()
+        if where.broker_url:
+            from workers.dispatcher import CeleryDispatcher  # late: Celery is slow to import
+
+            dispatcher = CeleryDispatcher(where.broker_url)
+        yield Jobs(database, dispatcher, here.jobs, (), (), may_use=lambda *_: False)
+
+
+def _describe(job: Job) -> None:
+    """Print a job for a person."""
+    plain = job.as_json()
+    rows = [
+        (word, plain[word])
+        for word in ("id", "agent", "status", "attempts", "created_at", "started_at", "finished_at")
+    ]
+    rows.append(("from", job.request.principal.id))
+    rows += [(f"to {each.address}", each.state) for each in job.deliveries]
+    print_table(("", ""), rows)
+    typer.echo(f"\n{printable(job.request.text)}")
+    if job.reply is not None:
+        typer.echo(f"\n{printable(job.reply.text)}")
+        for number, each in enumerate(job.reply.citations, 1):
+            typer.echo(printable(f"[{number}] {each.title} ({each.source})"))
+    if job.error is not None:
+        typer.echo(f"\n{job.error.type}: {printable(job.error.message)}")
+
+
+def _when(job: Job) -> str:
+    return str(job.as_json()["created_at"])[:19].replace("T", " ")
+
+
+def _cut(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

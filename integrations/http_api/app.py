@@ -1,0 +1,54 @@
+"""The HTTP API: one FastAPI application over the doors.
+
+Routes are in modules by noun; the gate (`gate.py`) and the tracing (`tracing.py`) stand before
+them, errors leave by `refusals.py`. Start reading at `create_app`.
+"""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from integrations.app import Doors
+from integrations.http_api import agents, health, hooks, jobs, knowledge, refusals
+from integrations.http_api.doors import Followers
+from integrations.http_api.gate import Gate
+from integrations.http_api.metrics import Metrics
+from integrations.http_api.tracing import Tracing
+from integrations.webhooks.hooks import load_hooks
+
+
+def create_app(doors: Doors) -> FastAPI:
+    """The application that serves these doors.
+
+    Raises SettingsError for a mistake in the webhooks.
+    """
+    app = FastAPI(
+        title="LLMasOS",
+        version=version("llmasos"),
+        summary="Ask agents, follow their jobs, search knowledge, take webhooks.",
+        redoc_url=None,
+        responses={status: refusals.DESCRIPTION[status] for status in (400, 422, 503)},
+    )
+    app.state.doors = doors
+    app.state.hooks = load_hooks(doors.settings, doors.catalog)
+    app.state.followers = Followers()
+    app.state.metrics = Metrics(doors.jobs.counts)
+    refusals.install(app)
+    for noun in (agents, jobs, knowledge, hooks, health):
+        app.include_router(noun.router)
+    app.router.routes.extend(_slack(doors))
+    app.add_middleware(Gate, max_body_bytes=doors.settings.web.max_body_bytes)
+    app.add_middleware(Tracing, metrics=app.state.metrics)  # added last: stands outermost
+    return app
+
+
+def _slack(doors: Doors) -> list[Route]:
+    """Slack's own routes, if it is to send its events here."""
+    slack = doors.settings.slack
+    if slack.signing_secret is None or slack.app_token is not None:
+        return []
+    from integrations.slack.doors import desk_of  # late, as below: Bolt takes 40 MB
+    from integrations.slack.http import slack_routes
+
+    return slack_routes(doors.settings, desk_of(doors))

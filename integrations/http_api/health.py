@@ -1,0 +1,38 @@
+"""Health over HTTP: alive, ready, and figures for Prometheus."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from integrations.http_api.doors import Here, short
+from integrations.http_api.metrics import Metrics
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether this process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {}})
+async def readyz(doors: Here) -> JSONResponse:
+    """Whether broker, worker, engine and state all answer; names what doesn't."""
+    missing = {name: why for name, why in (await short(doors.checks)).items() if why is not None}
+    if not missing:
+        return JSONResponse({"status": "ready"})
+    error: dict[str, Any] = {
+        "type": "NotReady",
+        "message": "; ".join(f"{name}: {why}" for name, why in missing.items()),
+    }
+    return JSONResponse({"status": "not ready", "missing": missing, "error": error}, 503)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus."""
+    figures: Metrics = request.app.state.metrics
+    return Response(await short(figures.render), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,103 @@
+"""A job's events as server-sent events, and waiting for its end.
+
+Each event has the kind as its name and the event as JSON; the last one is `reply` or `failure`.
+Comments keep quiet connections open. A reader that comes back with `Last-Event-ID` goes on where
+it was. No thread is held between two looks at the stream.
+"""
+
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from functools import partial
+
+import structlog
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from integrations.app import Doors
+from integrations.following import END, Followed, check_place, follow
+from integrations.http_api.doors import Followers, short
+from llmasos.errors import LLMasOSError
+from llmasos.events import Reply, dump_event
+from llmasos.jobs import Job
+
+log = structlog.get_logger()
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment is sent."""
+MEDIA_TYPE = "text/event-stream"
+
+
+async def stream(
+    doors: Doors, followers: Followers, job_id: str, after: str = "", location: str = ""
+) -> Response:
+    """The response that streams a job's events.
+
+    after: the id of the last event that the reader has. location: where the job is.
+    Raises UnknownJob or InvalidRequest before anything is sent.
+    """
+    if after == END:
+        return Response(status_code=204)  # tells a browser's EventSource not to come again
+    check_place(after)
+    await short(doors.jobs.find, job_id)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    if location:
+        headers["location"] = location
+    events = _followed(doors, followers, job_id, after)
+    return StreamingResponse(_written(events), media_type=MEDIA_TYPE, headers=headers)
+
+
+async def wait_for(
+    doors: Doors, followers: Followers, job_id: str, seconds: float, request: Request
+) -> Job:
+    """The job once it is finished, or as it stands when the time is up or the caller is gone."""
+    deadline = time.monotonic() + seconds
+    async with aclosing(_followed(doors, followers, job_id, "")) as events:
+        async for each in events:
+            if each and each.job:
+                return each.job
+            if time.monotonic() > deadline or (each is None and await request.is_disconnected()):
+                break
+    return await short(doors.jobs.find, job_id)
+
+
+async def _followed(
+    doors: Doors, followers: Followers, job_id: str, after: str
+) -> AsyncGenerator[Followed | None]:
+    """`follow`, each step of it in a thread that is given back."""
+    events = follow(doors.jobs, doors.bus, job_id, after)
+    done = object()
+    while not followers.stopping.is_set():
+        each = await followers.step(partial(next, events, done))
+        if each is done:
+            return
+        assert each is None or isinstance(each, Followed)
+        yield each
+
+
+async def _written(events: AsyncIterator[Followed | None]) -> AsyncIterator[str]:
+    """The events as text. The first line goes out at once: its reader knows that it is heard."""
+    yield ": following\n\n"
+    spoke = time.monotonic()
+    try:
+        async for each in events:
+            if each:
+                yield _as_text(each)
+            elif time.monotonic() - spoke < HEARTBEAT:
+                continue
+            else:
+                yield ": still here\n\n"
+            spoke = time.monotonic()
+    except LLMasOSError as error:  # the answer has begun: its reader comes back and goes on
+        log.warning("http.stream_broke_off", error_type=type(error).__name__)
+
+
+def _as_text(followed: Followed) -> str:
+    """An event as the protocol writes it. JSON has no line breaks outside of strings' escapes."""
+    event = followed.event
+    if isinstance(event, Reply):  # the form that the job's JSON has
+        data = json.dumps({"kind": "reply", **event.as_json()})
+    else:
+        data = dump_event(event)
+    return f"id: {followed.place}\nevent: {event.kind}\ndata: {data}\n\n"
