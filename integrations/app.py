@@ -10,8 +10,8 @@ from functools import partial
 
 import httpx
 import structlog
-from agents.catalog import Catalog, load_catalog
 
+from agents.catalog import Catalog, load_catalog
 from knowledge import KnowledgeBase
 from llmasos import plugins
 from llmasos.bus import EventBus, RedisBus

@@ -15,8 +15,8 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import structlog
-from agents.catalog import load_catalog
 
+from agents.catalog import load_catalog
 from integrations.supervisor import Part, Supervisor
 from integrations.webhooks.hooks import load_hooks
 from llmasos import logs, system

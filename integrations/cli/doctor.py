@@ -93,7 +93,6 @@ def _sandbox() -> str:
 
 def _webhooks(settings: Settings) -> str:
     from agents.catalog import load_catalog
-
     from integrations.webhooks.hooks import load_hooks
 
     load_hooks(settings, load_catalog(settings))

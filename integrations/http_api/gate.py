@@ -102,7 +102,7 @@ class _Gone(Exception):
 
 async def _read(receive: Receive, declared: str, limit: int) -> bytes:
     """The whole body, however it is sent; never more of it in memory than the limit and a piece."""
-    if declared.isdecimal() and int(declared) > limit:
+    if declared.isdecimal() and (len(declared) > 15 or int(declared) > limit):
         raise _TooLarge
     body = bytearray()
     while True:

@@ -1,0 +1,418 @@
+"""Jobs: requests that were accepted, and what became of them.
+
+Every door submits here, and reads here. A job is stored before anyone is told of it; the wake-up
+that follows may be lost, since the table is the queue. How workers take and finish jobs is in
+`workers/`. Knows nothing of Celery. Start reading at `Jobs.submit`.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import Connection, RowMapping, func, or_, select, tuple_, update
+
+from llmasos.acceptance import Acceptance, fingerprint
+from llmasos.database import Database
+from llmasos.errors import IdempotencyConflict, JobCancelled, UnknownJob, WrongJobState
+from llmasos.events import Failure, Reply
+from llmasos.generation import Usage
+from llmasos.request import Principal, Request
+from llmasos.settings import JobSettings
+from llmasos.tables import deliveries, jobs, leases, posts, tool_calls
+
+log = structlog.get_logger()
+
+QUEUE = "jobs"
+"""The queue that jobs go to when nothing else is said."""
+FIRST_SWEEP = 30.0
+"""Seconds after which the sweeper wakes a job whose own wake-up was lost."""
+
+
+class JobStatus(StrEnum):
+    """What state a job is in."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    AWAITING_APPROVAL = "awaiting_approval"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come of it by itself."""
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How far the answer has come to one of its addresses."""
+
+    address: str
+    state: str
+    """`pending`, `delivered`, or `refused`: it will not be tried again."""
+    error: str | None = None
+    """Why the last try failed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request that was accepted, as it stood when it was read."""
+
+    id: str
+    agent: str
+    status: JobStatus
+    attempts: int
+    created_at: float
+    """Times are seconds since the epoch."""
+    started_at: float | None
+    finished_at: float | None
+    request: Request
+    reply: Reply | None
+    error: Failure | None
+    usage: Usage
+    deliveries: tuple[Delivery, ...] = ()
+
+    @classmethod
+    def of_row(cls, row: RowMapping, brought: Sequence[Delivery] = ()) -> "Job":
+        """The job that a row of the table holds."""
+        return cls(
+            id=row["id"],
+            agent=row["agent"],
+            status=JobStatus(row["status"]),
+            attempts=row["runs"],
+            created_at=row["created_at"],
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            request=Request.model_validate_json(row["request"]),
+            reply=Reply.from_json(json.loads(row["reply"])) if row["reply"] else None,
+            error=Failure.model_validate_json(row["error"]) if row["error"] else None,
+            usage=Usage.model_validate_json(row["usage"]) if row["usage"] else Usage(),
+            deliveries=tuple(brought),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The job as every door shows it."""
+        return {
+            "id": self.id,
+            "agent": self.agent,
+            "status": str(self.status),
+            "attempts": self.attempts,
+            "created_at": _iso(self.created_at),
+            "started_at": _iso(self.started_at),
+            "finished_at": _iso(self.finished_at),
+            "reply": self.reply.as_json() if self.reply else None,
+            "error": self.error.model_dump(exclude={"kind"}) if self.error else None,
+            "usage": self.usage.model_dump(),
+            "deliveries": [
+                {"address": each.address, "state": each.state, "error": each.error}
+                for each in self.deliveries
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a request: its job, and whether this call made it."""
+
+    job: Job
+    new: bool
+
+
+class Dispatcher(Protocol):
+    """Wakes a worker. Implementations: `workers.dispatcher`, `workers.inline`."""
+
+    def wake(self, job_id: str, queue: str) -> None:
+        """Say that a job is due. Waits at most 0.25 s.
+
+        Raises BrokerUnavailable, which costs nothing but time: the sweeper finds the job.
+        """
+        ...
+
+
+class Jobs:
+    """The jobs there are, for the doors: submit, find, list, cancel, retry.
+
+    database: where they are kept, its schema up to date.
+    dispatcher: who wakes a worker.
+    limits: how large a request may be.
+    agents: names of the agents there are.
+    schemes: the kinds of address that an answer can go to (`slack`, `https`, …).
+    may_use: whether a principal may use an agent.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        dispatcher: Dispatcher,
+        limits: JobSettings,
+        agents: Collection[str],
+        schemes: Collection[str],
+        may_use: Callable[[str, Principal], bool],
+    ) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._acceptance = Acceptance(limits, tuple(agents), frozenset(schemes), may_use)
+        # Making a statement costs more than running it: it is made once.
+        self._insert = (
+            database.insert(jobs)
+            .values(due_at=database.now())
+            .on_conflict_do_nothing(index_elements=["idempotency_key"])
+            .returning(jobs.c.id)
+        )
+
+    def submit(self, request: Request) -> Submitted:
+        """Store a request as a job and wake a worker. Once this returns, nothing is lost.
+
+        Raises UnknownAgent, InvalidRequest or NotAllowed for a request that cannot be taken,
+        IdempotencyConflict when its key was used for another, and DatabaseUnavailable or
+        HomeNotWritable when it cannot be stored.
+        """
+        request = self._acceptance.check(request)
+        row = _new_row(request)
+        addresses = [
+            {"job_id": row["id"], "address": address, "state": "pending"}
+            for address in dict.fromkeys(request.reply_to)
+        ]
+        with self._database.writing(durable="on_flush") as connection:
+            if connection.execute(self._insert, row).first() is None:
+                return Submitted(_repeated(connection, request, row["fingerprint"]), new=False)
+            if addresses:
+                connection.execute(deliveries.insert(), addresses)
+        # The worker need not wait for the disk, only whoever was promised something.
+        self._wake(row["id"], row["queue"])
+        self._database.flush()
+        return Submitted(_new_job(row, request), new=True)
+
+    def find(self, job_id: str) -> Job:
+        """One job. Raises UnknownJob."""
+        with self._database.reading() as connection:
+            return _found(connection, job_id)
+
+    def list(
+        self,
+        status: JobStatus | None = None,
+        agent: str | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[Job]:
+        """The latest jobs, newest first.
+
+        status, agent: only those; limit: how many; before: the job that the page goes on after.
+        Raises UnknownJob when there is no job `before`.
+        """
+        query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        if status is not None:
+            query = query.where(jobs.c.status == status.value)
+        if agent is not None:
+            query = query.where(jobs.c.agent == agent)
+        with self._database.reading() as connection:
+            if before is not None:
+                last = _found(connection, before)
+                query = query.where(
+                    tuple_(jobs.c.created_at, jobs.c.id) < tuple_(last.created_at, last.id)
+                )
+            rows = connection.execute(query).mappings().all()
+            brought = _deliveries(connection, [row["id"] for row in rows])
+        return [Job.of_row(row, brought.get(row["id"], ())) for row in rows]
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job: one that waits at once, one that runs as soon as its worker sees it.
+
+        Raises UnknownJob, and WrongJobState when it is finished.
+        """
+        failure = Failure(type="JobCancelled", message=JobCancelled(job_id).message())
+        with self._database.writing() as connection:
+            stopped = connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.status == JobStatus.QUEUED)
+                .values(
+                    status=JobStatus.CANCELLED,
+                    error=failure.model_dump_json(),
+                    finished_at=time.time(),
+                    attempt=jobs.c.attempt + 1,
+                    **settle_values(self._database, connection, job_id),
+                )
+            ).rowcount
+            if not stopped:
+                flagged = connection.execute(
+                    update(jobs)
+                    .where(jobs.c.id == job_id, jobs.c.status.in_(("running", "awaiting_approval")))
+                    .values(cancel_requested=True)
+                ).rowcount
+                job = _found(connection, job_id)
+                if not flagged:
+                    raise WrongJobState(job_id, job.status, "be cancelled")
+                return job
+            job = _found(connection, job_id)
+            following = next_unsettled(connection, job.request.conversation)
+        self._wake(following or job_id, QUEUE)
+        return job
+
+    def retry(self, job_id: str) -> Job:
+        """Run a failed or cancelled job again, its failures forgotten.
+
+        A tool call whose outcome is unknown is made again: who retries has looked.
+        Raises UnknownJob, and WrongJobState when it did not fail.
+        """
+        with self._database.writing() as connection:
+            again = connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.status.in_(("failed", "cancelled")))
+                .values(
+                    status=JobStatus.QUEUED,
+                    unsettled=True,
+                    due_at=self._database.now(),
+                    wake_at=self._database.now() + FIRST_SWEEP,
+                    attempt=jobs.c.attempt + 1,
+                    **dict.fromkeys(("failures", "lost_leases"), 0),
+                    wakes=1,
+                    **dict.fromkeys(("worker", "error", "finished_at"), None),
+                    cancel_requested=False,
+                )
+            ).rowcount
+            if again:
+                _forget_outcome(connection, job_id)
+            job = _found(connection, job_id)
+        if not again:
+            raise WrongJobState(job_id, job.status, "be run again")
+        self._wake(job_id, QUEUE)
+        return job
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs there are in each state."""
+        query = select(jobs.c.status, func.count().label("number")).group_by(jobs.c.status)
+        with self._database.reading() as connection:
+            found = {row.status: row.number for row in connection.execute(query)}
+        return {status.value: found.get(status.value, 0) for status in JobStatus}
+
+    def live_workers(self) -> int:
+        """How many workers have shown signs of life in the last seconds."""
+        with self._database.reading() as connection:
+            alive = select(func.count()).where(
+                leases.c.name.startswith("worker:"), leases.c.until > self._database.now()
+            )
+            return int(connection.execute(alive).scalar_one())
+
+    def _wake(self, job_id: str, queue: str) -> None:
+        try:
+            self._dispatcher.wake(job_id, queue)
+        except Exception as error:  # noqa: BLE001  (the job is stored: the sweeper will find it)
+            log.warning("job.wake_failed", job=job_id, error=str(error))
+
+
+def settle_values(database: Database, connection: Connection, job_id: str) -> Mapping[str, Any]:
+    """What a row becomes when its job has just ended or one round of deliveries is over.
+
+    While no address has had its first try the job holds up its conversation; a later try, due at
+    its own time, does not.
+    """
+    pending = select(deliveries.c.run_after, deliveries.c.tries).where(
+        deliveries.c.job_id == job_id, deliveries.c.state == "pending"
+    )
+    rows = connection.execute(pending).all()
+    first_time = any(row.tries == 0 for row in rows)
+    later = min((row.run_after for row in rows), default=None)
+    due = database.now() if first_time else later
+    return {"unsettled": first_time, "due_at": due, "wake_at": 0.0, "wakes": 0, "worker": None}
+
+
+def next_unsettled(connection: Connection, conversation: str | None) -> str | None:
+    """The job whose turn it is now in a conversation."""
+    if conversation is None:
+        return None
+    first = (
+        select(jobs.c.id)
+        .where(jobs.c.conversation == conversation, jobs.c.unsettled)
+        .order_by(jobs.c.position, jobs.c.id)
+        .limit(1)
+    )
+    found: str | None = connection.execute(first).scalar()
+    return found
+
+
+def _new_row(request: Request) -> dict[str, Any]:
+    now = time.time()
+    return {
+        # Begins with the time, so that jobs of one moment have an order of their own.
+        "id": f"{time.time_ns():016x}{secrets.token_hex(4)}",
+        "queue": QUEUE,
+        "agent": request.agent,
+        "status": JobStatus.QUEUED,
+        "request": request.model_dump_json(),
+        "conversation": request.conversation,
+        "position": now if request.order is None else request.order,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": fingerprint(request),
+        "created_at": now,
+        "wakes": 1,
+        "wake_at": now + FIRST_SWEEP,
+    }
+
+
+def _new_job(row: Mapping[str, Any], request: Request) -> Job:
+    return Job(
+        id=row["id"],
+        agent=request.agent,
+        status=JobStatus.QUEUED,
+        attempts=0,
+        created_at=row["created_at"],
+        started_at=None,
+        finished_at=None,
+        request=request,
+        reply=None,
+        error=None,
+        usage=Usage(),
+        deliveries=tuple(Delivery(each, "pending") for each in dict.fromkeys(request.reply_to)),
+    )
+
+
+def _repeated(connection: Connection, request: Request, content: str) -> Job:
+    """The job that an earlier request with the same key and the same content made."""
+    same_key = select(jobs.c.id, jobs.c.fingerprint).where(
+        jobs.c.idempotency_key == request.idempotency_key
+    )
+    row = connection.execute(same_key).one()
+    if row.fingerprint != content:
+        raise IdempotencyConflict(str(request.idempotency_key))
+    return _found(connection, row.id)
+
+
+def _found(connection: Connection, job_id: str) -> Job:
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
+    if row is None:
+        raise UnknownJob(job_id)
+    return Job.of_row(row, _deliveries(connection, [job_id]).get(job_id, ()))
+
+
+def _deliveries(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[Delivery]]:
+    query = (
+        select(deliveries).where(deliveries.c.job_id.in_(job_ids)).order_by(deliveries.c.address)
+    )
+    found: dict[str, list[Delivery]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.job_id, []).append(Delivery(row.address, row.state, row.error))
+    return found
+
+
+def _forget_outcome(connection: Connection, job_id: str) -> None:
+    """Make a finished job's deliveries, posts and unknown tool calls open again."""
+    of_job = deliveries.c.job_id == job_id
+    fresh = {"state": "pending", "tries": 0, "run_after": 0.0, "error": None}
+    connection.execute(update(deliveries).where(of_job).values(fresh))
+    was_closed = (posts.c.job_id == job_id, posts.c.state == "closed")
+    connection.execute(update(posts).where(*was_closed).values(state="open", streaming=False))
+    unknown = or_(tool_calls.c.state == "begun", tool_calls.c.state == "failed")
+    connection.execute(tool_calls.delete().where(tool_calls.c.job_id == job_id, unknown))
+
+
+def _iso(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,112 @@
+"""The first schema: jobs, conversations, deliveries and what workers remember."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make all tables."""
+    _jobs()
+    _conversations()
+    _deliveries()
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(200), primary_key=True),
+        sa.Column("holder", sa.String(120), nullable=False),
+        sa.Column("until", sa.Double, nullable=False),
+    )
+    op.create_table(
+        "feedback",
+        sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), primary_key=True),
+        sa.Column("principal_id", sa.String(200), primary_key=True),
+        sa.Column("opinion", sa.String(20), nullable=False),
+        sa.Column("given_at", sa.Double, nullable=False),
+    )
+
+
+def _jobs() -> None:
+    zero = sa.text("0")
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.String(32), primary_key=True),
+        sa.Column("queue", sa.String(64), nullable=False),
+        sa.Column("agent", sa.String(64), nullable=False),
+        sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("request", sa.Text, nullable=False),
+        sa.Column("conversation", sa.String(300)),
+        sa.Column("position", sa.Double, nullable=False),
+        sa.Column("idempotency_key", sa.String(300), unique=True),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("unsettled", sa.Boolean, nullable=False, server_default=sa.true()),
+        sa.Column("due_at", sa.Double),
+        sa.Column("attempt", sa.Integer, nullable=False, server_default=zero),
+        sa.Column("worker", sa.String(120)),
+        sa.Column("runs", sa.Integer, nullable=False, server_default=zero),
+        sa.Column("failures", sa.Integer, nullable=False, server_default=zero),
+        sa.Column("lost_leases", sa.Integer, nullable=False, server_default=zero),
+        sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("wakes", sa.Integer, nullable=False, server_default=zero),
+        sa.Column("wake_at", sa.Double, nullable=False, server_default=zero),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("started_at", sa.Double),
+        sa.Column("finished_at", sa.Double),
+        sa.Column("reply", sa.Text),
+        sa.Column("error", sa.Text),
+        sa.Column("usage", sa.Text),
+    )
+    due = sa.text("due_at IS NOT NULL")
+    op.create_index("jobs_due", "jobs", ["queue", "due_at"], sqlite_where=due, postgresql_where=due)
+    op.create_index("jobs_unsettled", "jobs", ["conversation", "unsettled", "position", "id"])
+    op.create_index("jobs_created", "jobs", ["created_at", "id"])
+
+
+def _conversations() -> None:
+    op.create_table(
+        "messages",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("conversation", sa.String(300), nullable=False),
+        sa.Column("position", sa.Double, nullable=False),
+        sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), nullable=False),
+        sa.Column("role", sa.String(20), nullable=False),
+        sa.Column("content", sa.Text, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+    )
+    op.create_index("messages_of", "messages", ["conversation", "position", "job_id"])
+
+
+def _deliveries() -> None:
+    op.create_table(
+        "deliveries",
+        sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), primary_key=True),
+        sa.Column("address", sa.String(2000), primary_key=True),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("tries", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("run_after", sa.Double, nullable=False, server_default=sa.text("0")),
+        sa.Column("error", sa.Text),
+    )
+    op.create_table(
+        "posts",
+        sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), primary_key=True),
+        sa.Column("address", sa.String(2000), primary_key=True),
+        sa.Column("part", sa.Integer, primary_key=True),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("external_id", sa.String(300)),
+        sa.Column("streaming", sa.Boolean, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("begun_at", sa.Double, nullable=False),
+    )
+    op.create_index("posts_known", "posts", ["address", "external_id"])
+    op.create_table(
+        "tool_calls",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("tool", sa.String(200), nullable=False),
+        sa.Column("arguments", sa.Text, nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("result", sa.Text),
+    )
+    op.create_index("tool_calls_of", "tool_calls", ["job_id", "id"])

@@ -1,0 +1,134 @@
+"""The tables of the durable state, as SQLAlchemy sees them; `migrations/` makes them.
+
+The table of jobs is the queue. A job may be taken by a worker from `due_at` on: a worker that takes
+it moves `due_at` ahead and keeps doing so while it lives (its lease), so that a job whose worker
+died falls due by itself. `attempt` grows with each taking; every write names it (the fence).
+Times are seconds since the epoch. Knows nothing of who reads or writes them.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+    true,
+)
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("queue", String(64), nullable=False),
+    Column("agent", String(64), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("request", Text, nullable=False),  # the whole Request as JSON
+    Column("conversation", String(300)),
+    Column("position", Double, nullable=False),  # order within the conversation, by its source
+    Column("idempotency_key", String(300), unique=True),
+    Column("fingerprint", String(64), nullable=False),  # what a repeat must agree with
+    # The queue's own side
+    Column("unsettled", Boolean, nullable=False, server_default=true()),  # holds up what follows
+    Column("due_at", Double),  # None: there is nothing to do
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("worker", String(120)),
+    Column("runs", Integer, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("lost_leases", Integer, nullable=False, server_default=text("0")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("wakes", Integer, nullable=False, server_default=text("0")),
+    Column("wake_at", Double, nullable=False, server_default=text("0")),
+    # What came of it
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("reply", Text),
+    Column("error", Text),
+    Column("usage", Text),
+)
+Index(
+    "jobs_due",
+    jobs.c.queue,
+    jobs.c.due_at,
+    sqlite_where=jobs.c.due_at.is_not(None),
+    postgresql_where=jobs.c.due_at.is_not(None),
+)
+Index("jobs_unsettled", jobs.c.conversation, jobs.c.unsettled, jobs.c.position, jobs.c.id)
+Index("jobs_created", jobs.c.created_at, jobs.c.id)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("conversation", String(300), nullable=False),
+    Column("position", Double, nullable=False),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+Index("messages_of", messages.c.conversation, messages.c.position, messages.c.job_id)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("address", String(2000), primary_key=True),
+    Column("state", String(20), nullable=False),  # pending, delivered, refused
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("run_after", Double, nullable=False, server_default=text("0")),
+    Column("error", Text),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("address", String(2000), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("external_id", String(300)),
+    Column("streaming", Boolean, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("begun_at", Double, nullable=False),
+)
+Index("posts_known", posts.c.address, posts.c.external_id)
+
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("tool", String(200), nullable=False),
+    Column("arguments", Text, nullable=False),  # canonical JSON
+    Column("state", String(20), nullable=False),  # begun, done, failed
+    Column("result", Text),
+)
+Index("tool_calls_of", tool_calls.c.job_id, tool_calls.c.id)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("holder", String(120), nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("principal_id", String(200), primary_key=True),
+    Column("opinion", String(20), nullable=False),
+    Column("given_at", Double, nullable=False),
+)

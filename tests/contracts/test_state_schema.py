@@ -1,0 +1,97 @@
+"""The schema, on every database: made once, checked, refused when it is not ours."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from llmasos.database import SCHEMA, Database, migrate, require_schema
+from llmasos.errors import DatabaseUnavailable, HomeNotWritable, SchemaMismatch, SettingsError
+from llmasos.tables import metadata
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
+    with database.reading() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+
+    assert differences == []
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    assert migrate(database) == (SCHEMA, SCHEMA)
+
+
+def test_processes_that_migrate_at_once_do_it_once(database_url: str) -> None:
+    def run(_: int) -> str:
+        with Database(database_url) as own:
+            return migrate(own)[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        before = list(pool.map(run, range(4)))
+
+    assert sorted(before) == ["", SCHEMA, SCHEMA, SCHEMA]
+
+
+def test_a_database_without_our_schema_is_refused(database_url: str) -> None:
+    with Database(database_url) as empty, pytest.raises(SchemaMismatch, match="llmasos migrate"):
+        require_schema(empty)
+
+
+def test_a_newer_schema_is_left_alone(database: Database) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(SchemaMismatch, match="newer version"):
+        migrate(database)
+    with pytest.raises(SchemaMismatch, match="newer version"):
+        require_schema(database)
+
+
+def test_a_server_that_is_away_is_said_to_be_so_without_its_password() -> None:
+    database = Database("postgresql://user:hunter2@127.0.0.1:1/x")
+
+    with pytest.raises(DatabaseUnavailable, match=r"127\.0\.0\.1:1/x") as caught:
+        require_schema(database)
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "nonsense"])
+def test_a_database_of_another_kind_is_a_wrong_setting(url: str) -> None:
+    with pytest.raises(SettingsError, match="database_url"):
+        Database(url)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(HomeNotWritable, match="LLMASOS_HOME"):
+        Database(f"sqlite:///{tmp_path}/file/state.db")
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+        migrate(database)
+
+        with pytest.raises(HomeNotWritable, match="full"):
+            _write_past_the_end(database)
+
+
+def _write_past_the_end(database: Database) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite's own full disk
+        connection.exec_driver_sql("CREATE TABLE big (x)")
+        for _ in range(100):
+            connection.exec_driver_sql("INSERT INTO big VALUES (zeroblob(100000))")
+
+
+def test_nobody_else_can_read_the_messages_on_disk(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+        migrate(database)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+
+    assert modes["state.db"] == 0o600
+    assert set(modes.values()) == {0o600}

@@ -1,0 +1,111 @@
+"""The worker's composition root: here, and only here, its parts are made of the `Settings`.
+
+`run_worker` is the process behind `llmasos worker`; `inline` gives `llmasos ask` and `chat` the
+same parts where no system runs. Start reading at `compose`.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+
+import structlog
+
+from agents.catalog import Catalog, load_catalog
+from knowledge import KnowledgeBase
+from llmasos import plugins
+from llmasos.bus import EventBus, open_bus
+from llmasos.channels import Channel
+from llmasos.conversations import Conversations
+from llmasos.database import Database, require_schema
+from llmasos.errors import BrokerUnavailable
+from llmasos.generation import Backend
+from llmasos.jobs import Dispatcher
+from llmasos.sandbox import Sandbox
+from llmasos.settings import Settings
+from llmasos.system import addresses
+from llmasos.tgi import connect
+from workers.attempt import Means
+from workers.dispatcher import CeleryDispatcher
+from workers.process import serve_worker
+from workers.runner import Runner, worker_name
+from workers.turns import CatalogTurns
+
+log = structlog.get_logger()
+
+NO_BROKER = "no system runs in this home: start one with `llmasos up`, or set broker_url"
+
+
+@dataclass(frozen=True)
+class WorkerParts:
+    """What a worker is made of."""
+
+    catalog: Catalog
+    knowledge: KnowledgeBase
+    means: Means
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.knowledge.close()
+        self.means.database.close()
+
+
+def run_worker(settings: Settings) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT.
+
+    Raises BrokerUnavailable or EngineUnavailable when there is no address to be found, and what
+    `compose` raises.
+    """
+    where = addresses(settings)
+    if not where.broker_url:
+        raise BrokerUnavailable("(none)", NO_BROKER)
+    parts = compose(settings, CeleryDispatcher(where.broker_url), open_bus(where.bus_url))
+    connect(settings).close()  # without an engine's address no agent could answer
+    log.info("worker.composed", agents=parts.catalog.names(), channels=[*parts.means.channels])
+    try:
+        serve_worker(parts.means, where.broker_url)
+    finally:
+        parts.close()
+
+
+def inline(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> tuple[WorkerParts, Runner]:
+    """The parts, and a runner that has begun, for running jobs within this process.
+
+    See `inline.run_pending`; the caller drains the runner and closes the parts.
+    """
+    parts = compose(settings, dispatcher, bus)
+    runner = Runner(parts.means, worker_name(socket.gethostname(), os.getpid()))
+    runner.start()
+    return parts, runner
+
+
+def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> WorkerParts:
+    """Make a worker's parts.
+
+    Raises AgentLoadError, SettingsError, SchemaMismatch or a StateError.
+    """
+    catalog = load_catalog(settings)
+    database = Database(settings.state_url)
+    require_schema(database)
+    knowledge = KnowledgeBase.from_settings(settings)
+
+    def backend(model: str | None) -> Backend:
+        llm = settings.llm.model_copy(update={"model": model or settings.llm.model})
+        return connect(settings.model_copy(update={"llm": llm}))
+
+    turns = CatalogTurns(catalog, Conversations(database), backend, knowledge, Sandbox())
+    means = Means(
+        database=database,
+        dispatcher=dispatcher,
+        bus=bus,
+        channels=load_channels(settings),
+        turns=turns,
+        settings=settings.worker,
+        deadline_seconds=settings.jobs.deadline_seconds,
+    )
+    return WorkerParts(catalog, knowledge, means)
+
+
+def load_channels(settings: Settings) -> dict[str, Channel]:
+    """The channels that are set up, by their scheme. Raises SettingsError for a broken plug-in."""
+    made = (make(settings) for _, make in plugins.load("llmasos.channels"))
+    return {channel.scheme: channel for channel in made if channel is not None}

@@ -1,0 +1,335 @@
+"""One attempt at one job: run its agent, commit what came of it, bring it where it belongs.
+
+The agent runs on the caller's thread. If the keeper says that the job must stop, another thread
+concludes it without waiting for the agent; whoever concludes first does so alone. Knows ports only:
+what agents and places there are is decided in `app.py`. Start reading at `Attempt.go`.
+"""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import structlog
+
+from llmasos.bus import EventBus
+from llmasos.channels import Channel, Draft, Turnover
+from llmasos.conversations import Conversations
+from llmasos.database import Database
+from llmasos.errors import (
+    AgentBroke,
+    ChannelError,
+    ChannelRefused,
+    ChannelUnavailable,
+    DatabaseUnavailable,
+    JobCancelled,
+    JobError,
+    LeaseLost,
+    LLMasOSError,
+    RetriesExhausted,
+    UsageError,
+)
+from llmasos.events import Event, Failure, Reply, Restarted, Status, Token
+from llmasos.generation import Message, Usage
+from llmasos.jobs import QUEUE, Dispatcher, Job
+from llmasos.settings import WorkerSettings
+from workers.claims import Claim
+from workers.courier import Courier, Couriers, channel_of
+from workers.journal import DatabaseJournal, PostJournal
+from workers.keeper import Hold, Keeper
+from workers.outcomes import Outcomes
+from workers.retries import WORTH_ANOTHER_TRY, wait_before_retry
+from workers.transcript import Transcript, emissions
+
+if TYPE_CHECKING:  # a turn is handed over to the agent; nothing of it is needed here
+    from llmasos.turn import ToolJournal, Turn
+
+log = structlog.get_logger()
+
+FIRST_STATUS = "Thinking …"
+"""What people see until the agent says what it does."""
+DELIVERY_SECONDS = 300.0
+"""How long one round of bringing an outcome may take."""
+COMMIT_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between the tries to commit an outcome while the database does not answer."""
+
+T = TypeVar("T")
+PASSED_ON: tuple[type[Exception], ...] = (LLMasOSError, *WORTH_ANOTHER_TRY)
+"""Errors of an agent's code that say enough as they are."""
+END = object()
+
+
+class Turns(Protocol):
+    """Makes the turn for a job: chooses its agent and lays out what that may use."""
+
+    def begin(
+        self,
+        job: Job,
+        history: Sequence[Message],
+        journal: "ToolJournal",
+        checkpoint: Callable[[], None],
+        usage: Usage,
+    ) -> "Turn":
+        """The turn. usage: where the tokens of its calls are counted.
+
+        Raises what `agents.catalog` raises, UnknownAgent for one.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Means:
+    """What attempts work with; one for a process."""
+
+    database: Database
+    dispatcher: Dispatcher
+    bus: EventBus
+    channels: Mapping[str, Channel]
+    turns: Turns
+    settings: WorkerSettings
+    deadline_seconds: float
+
+
+class Attempt:
+    """One claimed job, from the claim to its release."""
+
+    def __init__(self, means: Means, keeper: Keeper, claim: Claim) -> None:
+        self._means, self._keeper, self._claim = means, keeper, claim
+        self._outcomes = Outcomes(means.database)
+        self._usage = Usage()
+        self._began = time.monotonic()
+        self._concluding = threading.Lock()  # taken once and kept
+        self._log = log.bind(job=claim.job.id, attempt=claim.attempt)
+        self._couriers = Couriers(self._courier(address) for address in claim.addresses)
+        self._hold = Hold(claim, means.deadline_seconds, self.stop)
+
+    def go(self) -> None:
+        """Do what is left to do for this job. Raises nothing: every end is an outcome or a log."""
+        self._keeper.keep(self._hold)
+        with self._edge():
+            if self._claim.only_delivery:
+                self._deliver_again()
+            else:
+                self._couriers.start()
+                self._answer()
+
+    def stop(self, reason: JobError) -> None:
+        """End the job now, whatever its agent is doing. Called on a thread of the keeper's."""
+        with self._edge():
+            if isinstance(reason, LeaseLost):
+                raise reason
+            self._conclude_failed(reason)
+
+    @contextmanager
+    def _edge(self) -> Iterator[None]:
+        """Whatever goes wrong, the job is not kept: it falls due, and another takes it over."""
+        try:
+            yield
+        except LeaseLost:
+            self._let_go("job.lease_lost")
+        except LLMasOSError as error:  # the database, for longer than we insisted
+            self._let_go("job.left", error=str(error))
+        except Exception as error:  # noqa: BLE001  (a mistake of ours must not keep the lease)
+            self._log.debug("job.left", exc_info=error)
+            self._let_go("job.left", error=type(error).__name__)
+
+    def _answer(self) -> None:
+        job = self._claim.job
+        self._log.info("job.started", agent=job.agent, runs=job.attempts)
+        if job.attempts > 1:
+            self._publish(Restarted())
+        try:
+            self._refuse_poison()
+            agent, reply = self._run_agent()
+        except LeaseLost:
+            raise
+        except JobError as error:
+            if error is self._hold.reason:
+                return  # whoever stopped it concludes it
+            self._conclude_failed(error)
+        except Exception as error:  # noqa: BLE001  (an agent's code may raise anything)
+            self._failed(error)
+        else:
+            self._conclude(
+                lambda: self._outcomes.succeed(self._claim, agent, reply, self._usage), reply
+            )
+
+    def _refuse_poison(self) -> None:
+        """Give a job up whose worker vanished too often."""
+        lost = self._claim.lost_leases
+        if lost > self._means.settings.max_lost_leases:
+            raise RetriesExhausted(self._claim.job.id, lost, "its worker died while it ran")
+
+    def _run_agent(self) -> tuple[str, Reply]:
+        """Run the agent; gives its name and its reply."""
+        job, means = self._claim.job, self._means
+        self._couriers.show(Draft(status=FIRST_STATUS))
+        history = Conversations(means.database).history(job.request.conversation, job.id)
+        journal = DatabaseJournal(means.database, job.id, self._claim.attempt)
+        turn = means.turns.begin(job, history, journal, self._hold.checkpoint, self._usage)
+        agent = turn.agent
+        transcript = Transcript(agent.name, checked=bool(agent.checked))
+        flow = emissions(agent.name, self._guarded(agent.name, lambda: agent.run(turn)))
+        try:
+            while not transcript.replied:
+                emitted = self._guarded(agent.name, lambda: next(flow, END))
+                if emitted is END:
+                    break
+                self._hold.checkpoint()
+                self._emit(transcript, emitted)
+        finally:
+            close = getattr(flow, "close", None)
+            if close is not None:
+                self._guarded(agent.name, close)
+        self._hold.checkpoint()
+        return agent.name, transcript.reply()
+
+    def _guarded(self, agent: str, step: Callable[[], T]) -> T:
+        """Run a step of an agent's code; an error that is none of ours is said to be its own."""
+        try:
+            return step()
+        except PASSED_ON:
+            raise
+        except (Exception, SystemExit) as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+            # The error's own text may hold a message: it goes to DEBUG only.
+            self._log.error("agent.broke", agent=agent, kind=type(error).__name__, where=where)
+            self._log.debug("agent.broke", exc_info=error)
+            raise AgentBroke(agent, type(error).__name__) from error
+
+    def _emit(self, transcript: Transcript, emitted: object) -> None:
+        """Show what may be seen of an emission; the reply itself is shown once it is committed."""
+        if self._usage.first_token_ms is None and isinstance(emitted, (str, Token)):
+            self._usage.first_token_ms = self._elapsed_ms()
+        event = transcript.take(emitted)
+        if event is None or isinstance(event, Reply):
+            return
+        self._publish(event)
+        if self._claim.addresses:
+            self._couriers.show(transcript.draft)
+
+    def _failed(self, error: Exception) -> None:
+        """Try again later what is worth it, as long as it has not failed too often."""
+        job, failures = self._claim.job, self._claim.failures + 1
+        if not isinstance(error, WORTH_ANOTHER_TRY):
+            self._conclude_failed(error)
+            return
+        if failures >= self._means.settings.max_failures:
+            self._conclude_failed(RetriesExhausted(job.id, failures, str(error)))
+            return
+        if not self._concluding.acquire(blocking=False):
+            return
+        wait = wait_before_retry(failures)
+        self._log.warning("job.retried", failures=failures, wait=round(wait, 1), error=str(error))
+        self._publish(Status(text=f"That did not work; trying again in {wait:.0f} s …"))
+        self._hold.closing = True
+        self._insist(lambda: self._outcomes.try_again(self._claim, wait))
+        self._couriers.abandon()
+        self._keeper.release(self._hold)
+
+    def _conclude_failed(self, error: Exception) -> None:
+        failure = Failure(type=type(error).__name__, message=_for_people(error))
+        cancelled = isinstance(error, JobCancelled)
+        self._conclude(
+            lambda: self._outcomes.fail(self._claim, failure, self._usage, cancelled=cancelled),
+            failure,
+        )
+
+    def _conclude(self, commit: Callable[[], str | None], outcome: Reply | Failure) -> None:
+        """Commit the outcome, then bring it, then let the job go. Once for an attempt."""
+        if not self._concluding.acquire(blocking=False):
+            return
+        self._usage.total_ms = self._elapsed_ms()
+        self._hold.closing = not self._claim.addresses
+        following = self._insist(commit)
+        kind = outcome.type if isinstance(outcome, Failure) else "answered"
+        self._log.info("job.concluded", outcome=kind, ms=round(self._usage.total_ms))
+        self._publish(outcome)
+        if self._claim.addresses:
+            following = self._deliver(outcome)
+        self._keeper.release(self._hold)
+        self._wake(following)
+
+    def _deliver_again(self) -> None:
+        """Bring an outcome that an earlier attempt committed."""
+        job = self._claim.job
+        outcome = job.reply or job.error
+        if outcome is None or not self._concluding.acquire(blocking=False):
+            return
+        if self._claim.lost_leases > self._means.settings.max_lost_leases:
+            for address in self._claim.addresses:
+                self._brought(address, ChannelRefused(address, "workers died bringing it"))
+            following = self._outcomes.settle(self._claim)
+        else:
+            self._couriers.start()
+            following = self._deliver(outcome)
+        self._keeper.release(self._hold)
+        self._wake(following)
+
+    def _deliver(self, outcome: Reply | Failure) -> str | None:
+        """Bring a committed outcome to every address; gives the job whose turn it is then."""
+        # From here on the deadline is that of bringing it, and it is kept here.
+        self._hold.deadline = float("inf")
+        for address in self._couriers.finish(outcome, DELIVERY_SECONDS):
+            late = ChannelUnavailable(address, f"took more than {DELIVERY_SECONDS:.0f} s")
+            self._brought(address, late)
+        self._couriers.abandon()
+        self._hold.closing = True
+        return self._insist(lambda: self._outcomes.settle(self._claim))
+
+    def _courier(self, address: str) -> Courier:
+        job, means = self._claim.job, self._means
+        turn = Turnover(job.id, job.agent, job.request, job.created_at)
+        journal = PostJournal(means.database, job.id, self._claim.attempt, address)
+        channel = channel_of(means.channels, address)
+        return Courier(channel, address, turn, journal, self._brought)
+
+    def _brought(self, address: str, error: ChannelError | None) -> None:
+        """Commit that an outcome stands at its address, or why it does not."""
+        if error is None:
+            self._insist(lambda: self._outcomes.delivered(self._claim, address))
+            return
+        wait = self._insist(lambda: self._outcomes.undelivered(self._claim, address, error))
+        event = "delivery.refused" if wait is None else "delivery.postponed"
+        self._log.warning(event, address=address, again_in=wait, error=str(error))
+
+    def _insist(self, write: Callable[[], T]) -> T:
+        """Write to the database, also if it does not answer at once."""
+        for wait in COMMIT_WAITS:
+            try:
+                return write()
+            except DatabaseUnavailable as error:
+                self._log.warning("database.waited_for", error=str(error))
+                time.sleep(wait)
+        return write()
+
+    def _let_go(self, event: str, **words: str) -> None:
+        """Leave the job to whoever has it or takes it next."""
+        self._log.warning(event, **words)
+        self._couriers.abandon()
+        self._keeper.release(self._hold)
+
+    def _wake(self, job_id: str | None) -> None:
+        if job_id is not None:
+            try:
+                self._means.dispatcher.wake(job_id, QUEUE)
+            except LLMasOSError as error:  # the sweeper will
+                self._log.debug("job.wake_failed", next=job_id, error=str(error))
+
+    def _publish(self, event: Event) -> None:
+        self._means.bus.publish(self._claim.job.id, self._claim.attempt, event)
+
+    def _elapsed_ms(self) -> float:
+        return round((time.monotonic() - self._began) * 1000, 1)
+
+
+def _for_people(error: Exception) -> str:
+    """What failed and what happens next, for whoever asked."""
+    if isinstance(error, (UsageError, JobCancelled)):
+        return str(error)
+    words = str(error) if isinstance(error, LLMasOSError) else f"An error came up: {error}"
+    return f"{words} Please ask again later." if not isinstance(error, JobError) else words

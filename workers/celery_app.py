@@ -1,0 +1,157 @@
+"""The fence around Celery: the one task, the two ends of a wake-up, and a worker in this process.
+
+A message is a wake-up and nothing else: acknowledged early, without result, retry, ETA or time
+limit; a lost, late or doubled one changes nothing. Start reading at `consumer` and `publisher`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import Celery, bootsteps
+from celery.worker import WorkController
+from celery.worker import state as celery_state
+from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
+from kombu import Exchange, Queue
+from kombu.utils.uuid import uuid
+
+from llmasos.jobs import QUEUE
+
+log = structlog.get_logger()
+
+TASK = "llmasos.run_job"
+PUBLISH_TIMEOUT = 0.25
+"""Seconds that a wake-up may take."""
+RECONNECT = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 2.0}
+"""Seconds between the tries to reach a broker that is away."""
+
+
+def queue_name(queue: str) -> str:
+    """The name of a queue of ours at the broker, which others may use too."""
+    return f"llmasos.{queue}"
+
+
+def publisher(broker_url: str) -> Celery:
+    """An application that only sends: each step of it gives up soon."""
+    options: dict[str, Any] = {}
+    if broker_url.startswith(("redis", "valkey")):
+        options = {
+            "socket_timeout": PUBLISH_TIMEOUT,
+            "socket_connect_timeout": PUBLISH_TIMEOUT,
+            "max_retries": 0,
+        }
+    elif broker_url.startswith(("amqp", "pyamqp")):
+        options = {"read_timeout": PUBLISH_TIMEOUT, "write_timeout": PUBLISH_TIMEOUT}
+    return _application(
+        broker_url,
+        broker_transport_options=options,
+        broker_connection_timeout=PUBLISH_TIMEOUT,
+        broker_pool_limit=1,
+    )
+
+
+def consumer(broker_url: str, run: Callable[[], object]) -> Celery:
+    """An application whose one task calls `run`; the job that a message names is only a hint."""
+    application = _application(
+        broker_url,
+        broker_transport_options={"health_check_interval": 10},
+        broker_connection_timeout=2.0,
+    )
+
+    @application.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+    def run_job(job_id: str) -> None:
+        """Run what is eligible."""
+        run()
+
+    return application
+
+
+def send_wake(application: Celery, producer: Any, job_id: str, queue: str) -> None:
+    """Send one wake-up, in Celery's form and without the detours of `send_task`."""
+    message = application.amqp.as_task_v2(uuid(), TASK, args=(job_id,), ignore_result=True)
+    name = queue_name(queue)
+    producer.publish(
+        message.body,
+        headers=message.headers,
+        exchange="",
+        routing_key=name,
+        declare=[application.amqp.queues[name]],
+        serializer="json",
+        delivery_mode="transient",
+        retry=False,
+        **message.properties,
+    )
+
+
+def _application(broker_url: str, **options: Any) -> Celery:
+    application = Celery("llmasos", broker=broker_url, set_as_current=False)
+    queue = queue_name(QUEUE)
+    application.conf.update(
+        task_default_queue=queue,
+        task_queues=[Queue(queue, Exchange(queue), routing_key=queue, durable=True)],
+        task_default_delivery_mode="transient",
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=broker_url.startswith("redis"),
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        **options,
+    )
+    return application
+
+
+class _Patient(Consumer):  # type: ignore[misc]
+    """Celery's consumer, but back within seconds however long the broker was away."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, trying again until it works or the process is to stop."""
+
+        def tell(error: Exception, interval: float) -> None:
+            log.warning("broker.away", url=conn.as_uri(), error=str(error))
+
+        return conn.ensure_connection(tell, None, callback=maybe_shutdown, **RECONNECT)
+
+
+def serve(application: Celery, threads: int, told: Callable[[bool], None]) -> None:
+    """Consume on this thread until `stop` is called.
+
+    threads: how many wake-ups are handled at a time; told: called with whether the broker is there
+    whenever that changes.
+    """
+
+    class Watch(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Begun after each connection, ended with it."""
+
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, parent: Any) -> None:
+            told(True)
+
+        def stop(self, parent: Any) -> None:
+            told(False)
+
+    application.steps["consumer"].add(Watch)
+    worker = WorkController(
+        app=application,
+        pool_cls="threads",
+        concurrency=threads,
+        consumer_cls=_Patient,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+    )
+    worker.start()
+
+
+def stop() -> None:
+    """Have `serve` return once the running jobs have ended. May be called by a signal handler."""
+    celery_state.should_stop = 0

@@ -1,0 +1,146 @@
+"""Outcomes: what came of a job, committed before anyone is told.
+
+Every write names the job's attempt, and an outcome is written once only: whoever comes second (a
+stale worker, an agent that overran its deadline) gets LeaseLost. Start reading at `succeed`.
+"""
+
+import time
+from typing import Any
+
+from sqlalchemy import update
+
+from llmasos.conversations import remember
+from llmasos.database import Database
+from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost
+from llmasos.events import Failure, Reply
+from llmasos.generation import Usage
+from llmasos.jobs import JobStatus, next_unsettled, settle_values
+from llmasos.tables import deliveries, jobs
+from workers.claims import Claim, fence
+from workers.retries import wait_before_redelivery
+
+
+class Outcomes:
+    """Writes what came of claimed jobs. Every method raises LeaseLost when the claim is void."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def succeed(self, claim: Claim, agent: str, reply: Reply, usage: Usage) -> str | None:
+        """Store the reply, and the turn in its conversation. agent: who answered.
+
+        Gives the job whose turn it is now in the conversation, if this one need not be delivered.
+        """
+        now = time.time()
+        plain = reply.model_dump_json(exclude_none=True)
+        with self._database.writing() as connection:
+            self._finish(
+                connection,
+                claim,
+                status=JobStatus.SUCCEEDED,
+                agent=agent,
+                reply=plain,
+                usage=usage.model_dump_json(),
+                finished_at=now,
+            )
+            remember(connection, claim.job, reply, now)
+            return self._following(connection, claim)
+
+    def fail(self, claim: Claim, failure: Failure, usage: Usage, *, cancelled: bool) -> str | None:
+        """Store why there is no reply. Gives what `succeed` gives."""
+        with self._database.writing() as connection:
+            self._finish(
+                connection,
+                claim,
+                status=JobStatus.CANCELLED if cancelled else JobStatus.FAILED,
+                error=failure.model_dump_json(),
+                usage=usage.model_dump_json(),
+                finished_at=time.time(),
+            )
+            return self._following(connection, claim)
+
+    def try_again(self, claim: Claim, wait: float) -> None:
+        """Put the job back into the queue after a failure. wait: for so many seconds."""
+        due = self._database.now() + wait
+        with self._database.writing() as connection:
+            self._write(
+                connection,
+                claim,
+                status=JobStatus.QUEUED,
+                failures=claim.failures + 1,
+                due_at=due,
+                wake_at=due,
+                worker=None,
+            )
+
+    def delivered(self, claim: Claim, address: str) -> None:
+        """The answer stands at an address."""
+        self._deliver(claim, address, state="delivered", error=None)
+
+    def undelivered(self, claim: Claim, address: str, error: ChannelError) -> float | None:
+        """The answer could not be brought to an address.
+
+        Gives the seconds until the next try; None: it will not be tried again.
+        """
+        tries, wait = self._tries(claim, address) + 1, None
+        if isinstance(error, ChannelUnavailable):
+            wait = wait_before_redelivery(tries, error.retry_after)
+        state = "refused" if wait is None else "pending"
+        later = 0.0 if wait is None else self._database.now() + wait
+        self._deliver(claim, address, state=state, tries=tries, error=str(error), run_after=later)
+        return wait
+
+    def settle(self, claim: Claim) -> str | None:
+        """Let go of a job whose outcome was brought wherever it could be.
+
+        Gives the job whose turn it is now in the conversation.
+        """
+        with self._database.writing() as connection:
+            fence(connection, claim.job.id, claim.attempt)
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == claim.job.id)
+                .values(settle_values(self._database, connection, claim.job.id))
+            )
+            return next_unsettled(connection, claim.job.request.conversation)
+
+    def _finish(self, connection: Any, claim: Claim, **values: Any) -> None:
+        """End the job; one with nowhere to bring its outcome is let go of at once."""
+        values["lost_leases"] = 0  # from here on it counts those lost while bringing the outcome
+        if not claim.addresses:
+            values |= {"unsettled": False, "due_at": None, "worker": None}
+        self._write(connection, claim, **values)
+
+    def _following(self, connection: Any, claim: Claim) -> str | None:
+        if claim.addresses:
+            return None
+        return next_unsettled(connection, claim.job.request.conversation)
+
+    def _write(self, connection: Any, claim: Claim, **values: Any) -> None:
+        written = connection.execute(
+            update(jobs)
+            .where(
+                jobs.c.id == claim.job.id,
+                jobs.c.attempt == claim.attempt,
+                jobs.c.status == JobStatus.RUNNING,
+            )
+            .values(**values)
+        ).rowcount
+        if not written:
+            raise LeaseLost(claim.job.id, claim.attempt)
+
+    def _tries(self, claim: Claim, address: str) -> int:
+        of_this = (deliveries.c.job_id == claim.job.id, deliveries.c.address == address)
+        with self._database.reading() as connection:
+            return int(
+                connection.execute(deliveries.select().where(*of_this)).mappings().one()["tries"]
+            )
+
+    def _deliver(self, claim: Claim, address: str, **values: Any) -> None:
+        with self._database.writing() as connection:
+            fence(connection, claim.job.id, claim.attempt)
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.job_id == claim.job.id, deliveries.c.address == address)
+                .values(**values)
+            )

@@ -1,0 +1,47 @@
+"""What is worth another try, and when. Nothing else decides it."""
+
+import random
+
+from llmasos.errors import (
+    DatabaseUnavailable,
+    EngineOverloaded,
+    EngineUnavailable,
+    GenerationFailed,
+)
+
+WORTH_ANOTHER_TRY: tuple[type[Exception], ...] = (
+    EngineUnavailable,
+    EngineOverloaded,
+    GenerationFailed,
+    DatabaseUnavailable,
+    ConnectionError,
+    TimeoutError,
+)
+"""Failures of the world, which may have passed in a moment. All else would fail again."""
+
+LONGEST_WAIT = 60.0
+"""Seconds."""
+
+DELIVERY_WAITS = (2.0, 10.0, 30.0, 120.0, 600.0, 1800.0, *[3600.0] * 18)
+"""Seconds between the tries to bring an answer to an address: about twenty hours in all."""
+
+SWEEP_WAITS = (30.0, 120.0, 600.0)
+"""Seconds between the wake-ups for a job that is due and not taken; the last one repeats."""
+
+
+def wait_before_retry(failures: int) -> float:
+    """Seconds to wait after so many failures: 1, 2, 4 … give or take a quarter."""
+    wait: float = min(LONGEST_WAIT, 2.0 ** (failures - 1))
+    return wait * random.uniform(0.75, 1.25)
+
+
+def wait_before_redelivery(tries: int, asked_for: float) -> float | None:
+    """Seconds to wait after so many tries; None: give up. asked_for: what the place asked for."""
+    if tries > len(DELIVERY_WAITS):
+        return None
+    return max(DELIVERY_WAITS[tries - 1], asked_for)
+
+
+def wait_before_wake(wakes: int) -> float:
+    """Seconds until the next wake-up for a job, after so many of them."""
+    return SWEEP_WAITS[min(wakes, len(SWEEP_WAITS)) - 1]

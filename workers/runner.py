@@ -1,0 +1,87 @@
+"""The runner: takes jobs as long as there are any, and stops in good order.
+
+The one loop behind a Celery task, the sweeper and `llmasos ask`. Start reading at `Runner.work`.
+"""
+
+import threading
+import time
+
+import structlog
+
+from llmasos.errors import LLMasOSError, StateError
+from llmasos.jobs import QUEUE
+from workers.attempt import Attempt, Means
+from workers.claims import Claim, Claims
+from workers.keeper import Keeper
+
+log = structlog.get_logger()
+
+
+class Runner:
+    """Runs jobs in this process.
+
+    worker: this worker's name, unique for all time.
+    """
+
+    def __init__(self, means: Means, worker: str) -> None:
+        self._means = means
+        self.claims = Claims(means.database, worker, means.settings.lease_seconds)
+        self._keeper = Keeper(self.claims)
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Begin to keep leases; call it before the first job."""
+        self._keeper.start()
+
+    @property
+    def running(self) -> int:
+        """How many jobs it holds now."""
+        return len(self._keeper.held())
+
+    def work(self, queue: str = QUEUE) -> int:
+        """Take and run jobs on this thread until none is eligible; gives how many it ran."""
+        done = 0
+        while not self._stopping.is_set():
+            try:
+                claim = self.claims.take(queue)
+            except StateError as error:
+                log.warning("runner.no_claim", error=str(error))
+                break
+            if claim is None:
+                break
+            self.run(claim)
+            done += 1
+        return done
+
+    def run(self, claim: Claim) -> None:
+        """Run one claimed job to its end."""
+        if self._stopping.is_set():  # the signal came between the claim and here
+            self._give_back(claim)
+            return
+        Attempt(self._means, self._keeper, claim).go()
+
+    def stop_claiming(self) -> None:
+        """Take no more jobs."""
+        self._stopping.set()
+
+    def drain(self, seconds: float) -> None:
+        """Let running jobs end, for so many seconds; then give them back to the others."""
+        self.stop_claiming()
+        if not self._keeper.wait_until_free(seconds):
+            for hold in self._keeper.held():
+                self._give_back(hold.claim)
+                hold.lose()
+        self._keeper.stop()
+
+    def _give_back(self, claim: Claim) -> None:
+        try:
+            self.claims.give_back(claim)
+            log.info("job.given_back", job=claim.job.id)
+            self._means.dispatcher.wake(claim.job.id, QUEUE)
+        except LLMasOSError as error:  # it falls due by itself, only later
+            log.info("job.left", job=claim.job.id, error=str(error))
+
+
+def worker_name(host: str, pid: int) -> str:
+    """A name for a worker that no other has had."""
+    return f"{host[:60]}:{pid}:{time.time_ns():x}"

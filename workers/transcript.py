@@ -1,0 +1,94 @@
+"""A transcript: what an agent has yielded, what of it may be seen, and the reply it comes to.
+
+Pure: no clock, no database, no channel.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from llmasos.channels import Draft
+from llmasos.errors import AgentBroke, EmptyReply
+from llmasos.events import Artifact, Citation, Event, Reply, Status, Token, ToolCall
+
+SHOWN = (Status, Token, ToolCall, Citation, Artifact, Reply)
+"""What an agent may emit."""
+
+
+class Transcript:
+    """Takes an agent's emissions one by one.
+
+    checked: whether the agent shows only what passed its checks.
+    """
+
+    def __init__(self, agent: str, *, checked: bool) -> None:
+        self._agent, self._checked = agent, checked
+        self._status = ""
+        self._text: list[str] = []
+        self._withheld = False
+        self._citations: list[Citation] = []
+        self._artifacts: list[Artifact] = []
+        self._reply: Reply | None = None
+
+    @property
+    def replied(self) -> bool:
+        """Whether the final reply has come."""
+        return self._reply is not None
+
+    @property
+    def draft(self) -> Draft:
+        """What people should see at the moment."""
+        return Draft(status=self._status, text="".join(self._text))
+
+    def take(self, emitted: Any) -> Event | None:
+        """Take one emission; gives the event that may be seen, None when nobody may see it.
+
+        Raises AgentBroke for what is no event.
+        """
+        event = Token(text=emitted) if isinstance(emitted, str) else emitted
+        if not isinstance(event, SHOWN):
+            kind = type(emitted).__name__
+            raise AgentBroke(self._agent, f"it yielded {kind}, not an event or a text")
+        match event:
+            case Token() if self._checked and not event.checked:
+                self._withheld = True
+                return None
+            case Token():
+                self._text.append(event.text)
+                self._status = ""
+            case Status():
+                self._status = event.text
+            case Citation():
+                self._citations.append(event)
+            case Artifact():
+                self._artifacts.append(event)
+            case Reply():
+                self._reply = event
+        return event
+
+    def reply(self) -> Reply:
+        """The reply: the agent's own, or one made of what it has shown.
+
+        Raises EmptyReply when there is nothing in it.
+        """
+        made = self._reply or Reply(
+            text="".join(self._text),
+            citations=tuple(self._citations),
+            artifacts=tuple(self._artifacts),
+        )
+        if made.text.strip() or made.artifacts or made.handoff or made.blocked:
+            return made
+        reason = "none of its text had passed its checks" if self._withheld else "it ended silently"
+        raise EmptyReply(self._agent, reason)
+
+
+def emissions(agent: str, yielded: Any) -> Iterator[Any]:
+    """What an agent's flow gives, one by one, also when it returns its answer instead of yielding.
+
+    Raises AgentBroke when it gives nothing of the kind.
+    """
+    if isinstance(yielded, (str, *SHOWN)):
+        return iter((yielded,))
+    if not isinstance(yielded, Iterable):
+        kind = type(yielded).__name__
+        raise AgentBroke(agent, f"its flow gave {kind}: it must yield events or texts")
+    return iter(yielded)

@@ -1,0 +1,109 @@
+"""Turns: which agent takes a job, and what it may use.
+
+Joins the catalog, the models, knowledge and the sandbox for one job at a time; `app.py` makes them.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from agents.catalog import Catalog
+from llmasos.conversations import Conversations
+from llmasos.generation import Backend, Message, ModelInfo, Options, Piece, Usage
+from llmasos.jobs import Job
+from llmasos.llm import LLM
+from llmasos.retrieval import Retriever
+from llmasos.sandbox import Sandbox
+from llmasos.turn import ToolJournal, Turn
+
+
+class CatalogTurns:
+    """Makes turns: an `attempt.Turns`.
+
+    backend: gives the backend for a model's name; None is the installation's default.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        conversations: Conversations,
+        backend: Callable[[str | None], Backend],
+        retriever: Retriever,
+        sandbox: Sandbox,
+    ) -> None:
+        self._catalog, self._conversations = catalog, conversations
+        self._retriever, self._sandbox = retriever, sandbox
+        self._backend = backend
+        self._backends: dict[str | None, Backend] = {}
+        self._connecting = threading.Lock()
+
+    def begin(
+        self,
+        job: Job,
+        history: Sequence[Message],
+        journal: ToolJournal,
+        checkpoint: Callable[[], None],
+        usage: Usage,
+    ) -> Turn:
+        """The turn for a job. usage: where the tokens of its calls are counted.
+
+        Raises UnknownAgent, NotAllowed or EngineUnavailable.
+        """
+        request = job.request
+        previous = self._conversations.last_agent(request.conversation, job.id)
+        agent = self._catalog.choose(request, history, previous)
+        watched = WatchedBackend(self._of_model(agent.model), checkpoint)
+        return Turn(
+            agent=agent,
+            request=request,
+            llm=LLM(watched, agent.options, usage),
+            retriever=self._retriever,
+            sandbox=self._sandbox,
+            journal=journal,
+            history=history,
+            job_id=job.id,
+            checkpoint=checkpoint,
+        )
+
+    def _of_model(self, model: str | None) -> Backend:
+        with self._connecting:
+            if model not in self._backends:
+                self._backends[model] = self._backend(model)
+            return self._backends[model]
+
+
+class WatchedBackend:
+    """A backend whose generations stop as soon as the job must: a `generation.Backend`.
+
+    checkpoint: asked at every piece; what it raises ends the generation, at the server too.
+    """
+
+    def __init__(self, backend: Backend, checkpoint: Callable[[], None]) -> None:
+        self._backend, self._checkpoint = backend, checkpoint
+
+    def generate(self, prompt: str, options: Options) -> Iterator[Piece]:
+        """Go on from a raw prompt."""
+        return self._watched(self._backend.generate(prompt, options))
+
+    def chat(self, messages: Sequence[Message], options: Options) -> Iterator[Piece]:
+        """Answer the last message."""
+        return self._watched(self._backend.chat(messages, options))
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens that a text has for this model."""
+        self._checkpoint()
+        return self._backend.count_tokens(text)
+
+    def info(self) -> ModelInfo:
+        """The model that is served and its limits."""
+        return self._backend.info()
+
+    def _watched(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        try:
+            self._checkpoint()
+            for piece in pieces:
+                self._checkpoint()
+                yield piece
+        finally:
+            close = getattr(pieces, "close", None)
+            if close:
+                close()
