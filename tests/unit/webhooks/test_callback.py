@@ -1,0 +1,224 @@
+"""Callbacks: answers that go to a URL."""
+
+import ipaddress
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from integrations.webhooks.callback import CallbackChannel, http_channel, https_channel, is_public
+from llmasos.channels import Turnover
+from llmasos.database import Database, migrate
+from llmasos.errors import ChannelRefused, ChannelUnavailable, SettingsError
+from llmasos.events import Failure, Reply
+from llmasos.jobs import Jobs
+from llmasos.request import Request
+from llmasos.settings import JobSettings, Settings
+from workers.claims import Claims
+from workers.inline import InlineDispatcher
+from workers.journal import PostJournal
+
+PRIVATE = '[callbacks]\nsecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"\nallow_private = true\n'
+REPLY = Reply(text="Within 14 days.")
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes callbacks; `answers` are its next status codes."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.taken: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/answers?team=1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.taken.append((headers, body))
+        status, more = self.server.answers.pop(0) if self.server.answers else (204, {})
+        self.send_response(status)
+        for name, value in more.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class Bringing:
+    """A job that has been answered, and its way to a URL."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.database = Database(f"sqlite:///{folder}/state.db")
+        migrate(self.database)
+        jobs = Jobs(
+            self.database, InlineDispatcher(), JobSettings(), ["echo"], ["http"], lambda *_: True
+        )
+        request = Request(agent="echo", text="How long?", reply_to=(url,))
+        job = jobs.submit(request).job
+        claim = Claims(self.database, "test", 60).take()
+        assert claim is not None
+        self.job_id, self.attempt, self.url = job.id, claim.attempt, url
+        self.turn = Turnover(job.id, "echo", request, job.created_at)
+
+    def send(self, channel: CallbackChannel | None, outcome: Reply | Failure = REPLY) -> None:
+        assert channel is not None
+        journal = PostJournal(self.database, self.job_id, self.attempt, self.url)
+        channel.open(self.url, self.turn, journal).finish(outcome)
+
+
+@pytest.fixture
+def bring(tmp_path: Path) -> Iterator[Callable[[str], Bringing]]:
+    made: list[Bringing] = []
+
+    def make(url: str) -> Bringing:
+        made.append(Bringing(tmp_path, url))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.database.close()
+
+
+def test_a_receiver_can_verify_a_callback_with_any_standard_webhooks_library(
+    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+) -> None:
+    bringing = bring(receiver.url)
+
+    bringing.send(http_channel(make_settings(PRIVATE)))
+
+    headers, body = receiver.taken[0]
+    said = Webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").verify(body, headers)
+    assert said["type"] == "job.succeeded"
+    assert said["data"]["reply"]["text"] == "Within 14 days."
+    assert headers["webhook-id"] == said["data"]["id"] == bringing.job_id
+    assert headers["host"] == receiver.url.split("/")[2]
+
+
+def test_an_answer_that_was_brought_is_not_sent_again_by_the_next_worker(
+    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+) -> None:
+    bringing = bring(receiver.url)
+    channel = http_channel(make_settings(PRIVATE))
+
+    bringing.send(channel)
+    bringing.send(channel)
+
+    assert len(receiver.taken) == 1
+
+
+def test_a_try_that_failed_is_made_again_under_the_same_id(
+    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+) -> None:
+    receiver.answers = [(503, {"Retry-After": "7"})]
+    bringing = bring(receiver.url)
+    channel = http_channel(make_settings(PRIVATE))
+
+    with pytest.raises(ChannelUnavailable, match="503") as raised:
+        bringing.send(channel)
+    bringing.send(channel)
+
+    assert raised.value.retry_after == 7
+    (first, body), (second, again) = receiver.taken
+    assert first["webhook-id"] == second["webhook-id"]
+    assert body == again
+
+
+@pytest.mark.parametrize(("status", "error"), [
+    (400, ChannelRefused), (410, ChannelRefused), (302, ChannelRefused),
+    (408, ChannelUnavailable), (429, ChannelUnavailable), (500, ChannelUnavailable),
+])  # fmt: skip
+def test_a_refusal_for_good_and_one_for_now_are_told_apart(
+    make_settings: Callable[..., Settings],
+    receiver: Receiver,
+    bring: Callable[[str], Bringing],
+    status: int,
+    error: type[Exception],
+) -> None:
+    receiver.answers = [(status, {"Location": receiver.url})]
+
+    with pytest.raises(error):
+        bring(receiver.url).send(http_channel(make_settings(PRIVATE)))
+
+    assert len(receiver.taken) == 1
+
+
+def test_a_failure_is_brought_as_such(
+    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+) -> None:
+    failure = Failure(type="EngineUnavailable", message="The engine does not answer.")
+
+    bring(receiver.url).send(http_channel(make_settings(PRIVATE)), failure)
+
+    said = json.loads(receiver.taken[0][1])
+    assert said["type"] == "job.failed"
+    assert said["data"]["error"] == {"type": failure.type, "message": failure.message}
+    assert said["data"]["reply"] is None
+
+
+def test_nothing_goes_to_a_private_address_unless_it_is_allowed(
+    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+) -> None:
+    channel = http_channel(make_settings(PRIVATE.replace("true", "false")))
+
+    for host in ("127.0.0.1", "localhost", "[::1]", "127.1", "2130706433", "0.0.0.0"):
+        url = receiver.url.replace("127.0.0.1", host)
+        bringing = bring(url)
+        with pytest.raises(ChannelRefused, match="private address"):
+            bringing.send(channel)
+
+    assert receiver.taken == []
+
+
+@pytest.mark.parametrize("address", [
+    "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255",
+    "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
+])  # fmt: skip
+def test_an_address_that_leads_inside_is_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
+def test_an_address_on_the_internet_is_public(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "url", ["http:nohost", "http://", "http://[::1", "http://h:99999/", "ftp://h/"]
+)
+def test_what_is_no_url_is_refused(
+    make_settings: Callable[..., Settings], bring: Callable[[str], Bringing], url: str
+) -> None:
+    channel = http_channel(make_settings(PRIVATE))
+    bringing = bring("http://example.com/")
+    bringing.url = url
+
+    with pytest.raises(ChannelRefused, match="usable URL"):
+        bringing.send(channel)
+
+
+def test_without_a_secret_there_are_no_callbacks(make_settings: Callable[..., Settings]) -> None:
+    assert https_channel(make_settings()) is None
+
+
+def test_a_secret_that_cannot_sign_is_named(make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(SettingsError, match=r"callbacks\.secret"):
+        https_channel(make_settings('[callbacks]\nsecret = "whsec_a"\n'))
