@@ -1,0 +1,106 @@
+"""LLM: what people call, over a scripted engine."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from llmasos import LLM, Message, Options
+from llmasos.errors import EngineUnavailable, InvalidRequest
+from llmasos.generation import Usage
+from llmasos.testing import ScriptedEngine
+
+
+def test_a_text_is_generated_as_the_call_says() -> None:
+    backend = ScriptedEngine(["round and blue"])
+
+    text = LLM(backend).generate_text("The world is", temperature=0.5, stop=["."])
+
+    assert text == "round and blue"
+    assert backend.calls[0].options == Options(temperature=0.5, stop=(".",))
+
+
+def test_max_length_counts_prompt_and_answer_together() -> None:
+    backend = ScriptedEngine(["one two three four five six seven eight"])
+
+    text = LLM(backend).generate_text("The world is", max_length=7)
+
+    assert text == "one two three four"
+
+
+def test_a_prompt_that_leaves_no_room_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="The prompt has 3 tokens, max_length is 3"):
+        LLM(ScriptedEngine()).generate_text("The world is", max_length=3)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Message(role="user", content="Hi"), {"role": "user", "content": "Hi"}, ("user", "Hi")],
+)
+def test_a_message_may_come_in_three_forms(message: Any) -> None:
+    backend = ScriptedEngine(["Hello"])
+
+    assert LLM(backend).chat([message]) == "Hello"
+    assert backend.calls[0].messages == (Message(role="user", content="Hi"),)
+
+
+@pytest.mark.parametrize("messages", [[], [("robot", "Hi")], [("user",)], [3], [{"role": "user"}]])
+def test_a_conversation_that_makes_no_sense_is_refused(messages: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        LLM(ScriptedEngine(["Hello"])).chat(messages)
+
+
+@pytest.mark.parametrize("sampling", [{"temperature": 3}, {"heat": 1}, {"stop": list("abcde")}])
+def test_a_wrong_option_is_named(sampling: Any) -> None:
+    with pytest.raises(InvalidRequest, match=next(iter(sampling))):
+        LLM(ScriptedEngine(["Hello"])).chat([("user", "Hi")], **sampling)
+
+
+def test_use_is_added_up_over_calls() -> None:
+    usage = Usage()
+    llm = LLM(ScriptedEngine(["one two", "three"])).metered(usage)
+
+    llm.generate_text("a b c")
+    first = usage.first_token_ms
+    llm.chat([("user", "d")])
+
+    assert (usage.prompt_tokens, usage.completion_tokens) == (4, 3)
+    assert first is not None
+    assert usage.first_token_ms == first
+
+
+def test_closing_a_stream_closes_it_at_the_engine() -> None:
+    backend = ScriptedEngine(["one two three"])
+    stream = LLM(backend).stream_text("x")
+
+    assert next(stream) == "one"
+    stream.close()  # type: ignore[attr-defined]
+
+    assert backend.closed == 1
+
+
+def test_an_engine_that_is_away_is_told_as_such() -> None:
+    away = EngineUnavailable("http://127.0.0.1:1", "refused")
+
+    with pytest.raises(EngineUnavailable):
+        LLM(ScriptedEngine([away])).generate_text("x")
+
+
+def test_defaults_can_be_changed() -> None:
+    backend = ScriptedEngine(["x"])
+
+    LLM(backend).with_options(Options(seed=7)).generate_text("x", top_k=3)
+
+    assert backend.calls[0].options == Options(seed=7, top_k=3)
+
+
+def test_importing_the_model_loads_nothing_heavy() -> None:
+    heavy = ["torch", "fastapi", "langchain_core", "sqlalchemy", "xllamacpp", "text_generation"]
+    code = f"import sys, llmasos.llm; print([n for n in {heavy!r} if n in sys.modules])"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout.strip() == "[]"
