@@ -28,7 +28,9 @@ def load(group: Group) -> Iterator[tuple[str, Any]]:
         other = points.setdefault(point.name, point)
         if other.value != point.value:
             raise SettingsError(
-                f"{group}.{point.name}", point.value, f"is also offered as {other.value}; remove one"
+                f"{group}.{point.name}",
+                point.value,
+                f"is also offered as {other.value}; remove one",
             )
     for name in sorted(points):
         yield name, load_one(points[name])

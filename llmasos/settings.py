@@ -1,7 +1,8 @@
 """Every setting: typed, documented, validated at start, and read nowhere else.
 
 `llmasos.toml` in the working folder (or `--config`), overridden by the environment
-(`LLMASOS_LLM__MODEL` is `model` in `[llm]`). `docs/reference/settings.md` is made from the docstrings here.
+(`LLMASOS_LLM__MODEL` is `model` in `[llm]`). `docs/reference/settings.md` is made
+from the docstrings here.
 Read once, at start-up, and passed down. Start reading at `Settings` and `load`.
 """
 
@@ -437,3 +438,9 @@ def without_password(url: str) -> str:
 def environment(**changes: str) -> dict[str, str]:
     """The environment for a child process: ours, with some variables set."""
     return {**os.environ, **changes}
+
+
+def prefer(**variables: str) -> None:
+    """Set variables for the libraries of this process, those that are set already left alone."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)

@@ -72,7 +72,7 @@ class Turn:
         return Status(text=text)
 
     def retrieve(self, query: str, k: int = 5) -> list[Passage]:
-        """The k passages nearest to the query in the agent's collections, with the asker's rights."""
+        """The k passages nearest to a query, of the agent's collections, by the asker's rights."""
         if not self.agent.knowledge:
             return []
         return self.retriever.search(

@@ -1,0 +1,149 @@
+"""The catalog: every agent that there is, found, changed as the configuration says, and chosen.
+
+Built-in agents and guests come by entry point, others from `[agents] load` in the configuration.
+Imported by the worker, the web process and the command line: nothing heavy here. `loading.py`
+makes agents of files and modules, `router.py` chooses for `auto`. Start at `load_catalog`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from agents.loading import from_module, from_path, from_value
+from agents.router import route
+from llmasos import plugins
+from llmasos.agent import Agent
+from llmasos.errors import AgentLoadError, NotAllowed, SettingsError, UnknownAgent, nearest
+from llmasos.generation import Message, Sampling
+from llmasos.request import AUTO, Principal, Request
+from llmasos.settings import AgentOverride, Settings
+
+
+class Catalog:
+    """The agents of this installation, by name.
+
+    where: for each name the entry point or file that it comes from.
+    """
+
+    def __init__(self, agents: Sequence[Agent], where: Mapping[str, str] | None = None) -> None:
+        self._agents = {agent.name: agent for agent in agents}
+        self._where = dict(where or {})
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(self._agents[name] for name in self.names())
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+    def names(self) -> list[str]:
+        """The agents' names, sorted."""
+        return sorted(self._agents)
+
+    def find(self, name: str) -> Agent:
+        """The agent with this name. Raises UnknownAgent, which names the nearest."""
+        if name not in self._agents:
+            raise UnknownAgent(name, tuple(self.names()))
+        return self._agents[name]
+
+    def where(self, name: str) -> str:
+        """The entry point or file that an agent comes from."""
+        return self._where.get(name, "")
+
+    def may_use(self, name: str, principal: Principal) -> bool:
+        """Whether someone may use an agent; for `auto`, whether there is one that they may use.
+
+        A guest from another organisation may use only the agents that name them.
+        Raises UnknownAgent.
+        """
+        if name == AUTO:
+            return any(self.may_use(each, principal) for each in self._agents)
+        users = self.find(name).users
+        if users is None:
+            return principal.member
+        if principal.id in users:
+            return True
+        ways = {f"team:{principal.team}", f"channel:{principal.channel}"}
+        ways |= {f"group:{group}" for group in principal.groups}
+        return principal.member and not ways.isdisjoint(users)
+
+    def choose(
+        self, request: Request, history: Sequence[Message] = (), previous_agent: str | None = None
+    ) -> Agent:
+        """The agent for a request: the one that it names, or for `auto` the router's choice.
+
+        history: the conversation before it; previous_agent: who answered in it last.
+        Raises UnknownAgent, or NotAllowed when the asker may use none.
+        """
+        if request.agent != AUTO:
+            chosen = self.find(request.agent)
+            if not self.may_use(chosen.name, request.principal):
+                raise self._refused(request.principal, f"use the agent '{chosen.name}'")
+            return chosen
+        open_to = [each for each in self if self.may_use(each.name, request.principal)]
+        if not open_to:
+            raise self._refused(request.principal, "use any agent here")
+        names = [attachment.name for attachment in request.attachments]
+        text = "\n".join([request.text, *names])
+        return route(open_to, text, previous_agent if history or previous_agent else None)
+
+    def _refused(self, principal: Principal, what: str) -> NotAllowed:
+        return NotAllowed(
+            principal.name or principal.id,
+            what,
+            "Whoever runs this installation can allow it with `users` in `[agents.NAME]`.",
+        )
+
+
+def load_catalog(settings: Settings) -> Catalog:
+    """Find every agent and apply the configuration's changes.
+
+    Raises AgentLoadError for one that cannot be loaded, with the file and the reason, and for two
+    of one name; SettingsError for changes to an agent that there is not.
+    """
+    agents: dict[str, Agent] = {}
+    where: dict[str, str] = {}
+    for place, found in _found(settings):
+        for agent in found:
+            if agents.get(agent.name) is agent:
+                continue  # a file that imports another's agent
+            if agent.name in agents:
+                raise AgentLoadError(
+                    place,
+                    f"its name '{agent.name}' is taken by {where[agent.name]}. Rename one of them.",
+                )
+            agents[agent.name], where[agent.name] = agent, place
+    for name, override in settings.agents.overrides.items():
+        if name not in agents:
+            hint = nearest(name, tuple(agents))
+            raise SettingsError(f"agents.{name}", "", f"there is no such agent.{hint}")
+        agents[name] = changed(agents[name], override)
+    return Catalog(list(agents.values()), where)
+
+
+def changed(agent: Agent, override: AgentOverride) -> Agent:
+    """The agent as this installation wants it."""
+    given = override.model_dump(exclude_none=True)
+    options: Sampling = {}
+    if "temperature" in given:
+        options["temperature"] = given.pop("temperature")
+    if "max_new_tokens" in given:
+        options["max_new_tokens"] = given.pop("max_new_tokens")
+    given["options"] = agent.options.merged(options)
+    if "knowledge" in given:
+        given["checked"] = None  # told anew by whether it has knowledge
+    return agent.with_changes(**given)
+
+
+def _found(settings: Settings) -> Iterator[tuple[str, Sequence[Agent]]]:
+    """Each place where agents are, with its agents."""
+    try:
+        for name, value in plugins.load("llmasos.agents"):
+            place = f"entry point {name}"
+            yield place, from_value(place, value)
+    except SettingsError as error:
+        raise AgentLoadError(f"{error.name} = {error.value}", error.reason) from error
+    for named in settings.agents.load:
+        path = settings.folder / Path(named).expanduser()
+        if named.endswith(".py") or "/" in named or path.is_dir():
+            yield from from_path(path)
+        else:
+            yield named, from_module(named, settings.folder)

@@ -1,0 +1,109 @@
+"""What a request for code holds besides words: examples and tests that the code must pass.
+
+Taken from doctests (`>>> f(2)`), asserts, and phrases like `f(2) == 4`, `f(2) -> 4` or "f(2) should
+return 4". Knows nothing of models. Start reading at `checks_in`.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+MOST_CHECKS = 20
+_CALL = re.compile(r"(?<![\w.])[A-Za-z_]\w*\(")
+_GIVES = re.compile(
+    r"`?\s*(?:==|->|=>|→|-->|(?:should|must) (?:return|be|give|equal|yield)"
+    r"|returns?|gives?|equals?|is|yields?|应该?(?:返回|等于|为|是)|返回|等于|得到)\s*:?\s*`?",
+    re.IGNORECASE,
+)
+_BLOCK = re.compile(r"```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+
+
+def checks_in(text: str) -> list[str]:
+    """The examples of a request as Python conditions, such as `f(2) == 4`; each once."""
+    found: dict[str, None] = {}
+    for check in [*_doctests(text), *_asserts(text), *_phrases(text)]:
+        found.setdefault(check)
+    return list(found)[:MOST_CHECKS]
+
+
+def block_of(answer: str) -> tuple[str, str]:
+    """Language and text of an answer's first code block; a bare answer counts if it is Python."""
+    match = _BLOCK.search(answer)
+    if match:
+        return match.group(1).lower() or "python", match.group(2).rstrip() + "\n"
+    text = answer.strip()
+    return ("python", text + "\n") if text and parses(text) and "\n" in text else ("", "")
+
+
+def parses(code: str) -> bool:
+    """Whether a text is Python."""
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _doctests(text: str) -> Iterator[str]:
+    lines = text.splitlines()
+    for line, following in pairwise(lines):
+        call, expected = line.strip().removeprefix(">>>").strip(), following.strip()
+        if line.strip().startswith(">>>") and _is_call(call) and _is_value(expected):
+            yield f"{call} == {expected}"
+
+
+def _asserts(text: str) -> Iterator[str]:
+    for match in re.finditer(r"(?m)^\s*`?assert\s+(.+?)`?\s*$", text):
+        try:
+            tree = ast.parse(f"assert {match.group(1)}").body[0]
+        except (SyntaxError, ValueError):
+            continue
+        if isinstance(tree, ast.Assert):
+            yield ast.unparse(tree.test)
+
+
+def _phrases(text: str) -> Iterator[str]:
+    for match in _CALL.finditer(text):
+        if re.search(r"(?:>>>|assert|def)\s*$", text[: match.start()].rpartition("\n")[2]):
+            continue
+        call = _balanced(text, match.start(), match.end())
+        gives = _GIVES.match(text, match.start() + len(call)) if call else None
+        value = _value_at(text[gives.end() :].partition("\n")[0]) if gives else None
+        if value is not None and _is_call(call):
+            yield f"{call} == {value}"
+
+
+def _balanced(text: str, start: int, inside: int) -> str:
+    """A call up to its closing bracket; empty when there is none near."""
+    depth = 1
+    for index in range(inside, min(len(text), inside + 300)):
+        depth += {"(": 1, ")": -1}.get(text[index], 0)
+        if depth == 0:
+            return text[start : index + 1]
+    return ""
+
+
+def _value_at(line: str) -> str | None:
+    """The longest Python value that a line begins with."""
+    for end in range(min(len(line), 300), 0, -1):
+        candidate = line[:end].rstrip(" `.,;，。；、").lstrip()
+        if candidate and _is_value(candidate):
+            return candidate
+    return None
+
+
+def _is_value(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _is_call(text: str) -> bool:
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError):
+        return False
+    return isinstance(tree, ast.Call)

@@ -1,0 +1,131 @@
+"""The writing agent: titles, continues, rewrites, proofreads, summarises, or writes freely.
+
+What is asked is told by `writing_tasks.py`. Where a text must keep its facts, `writing_gate.py`
+holds the model to it; what does not pass is not shown. Start reading at `answer`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from agents.writing_gate import (
+    changes,
+    corrections,
+    inventions,
+    key_sentences,
+    only_corrected,
+    tidied,
+)
+from agents.writing_tasks import Name, Task, task_of
+from llmasos.agent import Agent, Emitted, prompt
+from llmasos.events import Reply, Token
+from llmasos.flow import converse, prompt_of
+from llmasos.generation import Options
+from llmasos.language.phrases import say
+from llmasos.language.words import sentences, terms
+from llmasos.prompting import sampling
+from llmasos.turn import Turn
+
+PROMPTS: dict[Name, str] = {
+    name: prompt(__package__, f"writing_{name}.md")
+    for name in ("title", "continue", "rewrite", "proofread", "summarise", "free")
+}
+LONGEST_TITLE = 90
+"""Characters."""
+
+
+def answer(turn: Turn) -> Iterator[Emitted]:
+    """Do the piece of writing that a message asks for."""
+    task = _with_file(turn, task_of(turn.text))
+    if task.name in ("free", "continue") or not task.text:
+        yield from converse(turn, PROMPTS[task.name if task.text else "free"])
+        return
+    yield turn.status(say("writing_text", turn.text))
+    written = "".join(_generated(turn, task)).strip().strip('"“”')
+    text = _FINISHED[task.name](turn, task, written)
+    yield Token(text=text)
+    yield Reply(text=text)
+
+
+def _with_file(turn: Turn, task: Task) -> Task:
+    """The task, with the first file as its text when the message is the instruction alone."""
+    if task.text or not turn.attachments:
+        return task
+    return replace(task, text=turn.attachments[0].text)
+
+
+def _generated(turn: Turn, task: Task) -> Iterator[str]:
+    for piece in turn.llm.stream_chat(
+        prompt_of(turn, PROMPTS[task.name]), **sampling(turn.agent.options)
+    ):
+        turn.checkpoint()
+        yield piece
+
+
+def _title(turn: Turn, task: Task, written: str) -> str:
+    """One line that invents nothing; else the words of the first sentence."""
+    title = written.partition("\n")[0].strip(' #*"“”.').removeprefix("Title:").strip(' *"')
+    about = set(terms(title)) & set(terms(task.text))
+    if title and len(title) <= LONGEST_TITLE and about and not inventions(task.text, title):
+        return title
+    first = sentences(task.text)[0].text.strip(" .。!！")
+    return first if len(first) <= LONGEST_TITLE else first[:LONGEST_TITLE].rpartition(" ")[0] + " …"
+
+
+def _proofread(turn: Turn, task: Task, written: str) -> str:
+    """The corrected text and what was corrected."""
+    passes = bool(written) and only_corrected(task.text, written)
+    new = written if passes else tidied(task.text)
+    listed = [f"- {old or '∅'} → {fresh or '∅'}" for old, fresh in corrections(task.text, new)]
+    if not listed:
+        return say("proofread_none" if passes else "proofread_rules", turn.text, text=new)
+    text = say("proofread", turn.text, text=new, corrections="\n".join(listed))
+    return text if passes else f"{text}\n\n{say('proofread_partly', turn.text)}"
+
+
+def _rewrite(turn: Turn, task: Task, written: str) -> str:
+    """The new text if it keeps all facts; else the old one, and why."""
+    changed = changes(task.text, written) if written else []
+    fits = 0.3 <= len(written) / len(task.text) <= 3 and _same_subject(task.text, written)
+    if fits and not changed:
+        return written
+    reason = ", ".join(changed[:5]) or say("rewrite_strayed", turn.text)
+    return say("rewrite_refused", turn.text, reason=reason, text=tidied(task.text))
+
+
+def _summary(turn: Turn, task: Task, written: str) -> str:
+    """The summary if it invents nothing; else the text's own key sentences."""
+    shorter = 0 < len(written) < len(task.text)
+    if shorter and not inventions(task.text, written) and _same_subject(task.text, written):
+        return written
+    return say("summary_quoted", turn.text, text=key_sentences(task.text))
+
+
+def _same_subject(original: str, new: str) -> bool:
+    """Whether most of what a new text speaks of is in the original."""
+    told = terms(new)
+    return bool(told) and len([t for t in told if t in set(terms(original))]) >= 0.5 * len(told)
+
+
+_FINISHED: dict[Name, Callable[[Turn, Task, str], str]] = {
+    "title": _title,
+    "proofread": _proofread,
+    "rewrite": _rewrite,
+    "summarise": _summary,
+}
+
+writing = Agent(
+    name="writing",
+    description="Writes: titles, continuations, rewriting, proofreading, summaries, drafts.",
+    instructions=PROMPTS["free"],
+    examples=[
+        "Write a launch note for our new release.",
+        "Give me a title for this text: …",
+        "Proofread this email: …",
+        "Rewrite this paragraph to be friendlier: …",
+        "Summarise this article: …",
+        "帮我润色这段话：……",
+        "写一封道歉邮件",
+    ],
+    options=Options(max_new_tokens=350, temperature=0.3, repetition_penalty=1.1, seed=7),
+    flow=answer,
+)

@@ -1,0 +1,20 @@
+"""Word lists: what says nothing, what says little, what means the same.
+
+The lists are in `lexicon.toml`; `words.py` and `questions.py` count with them.
+"""
+
+import tomllib
+from importlib import resources
+
+_LISTS = tomllib.loads((resources.files(__package__) / "lexicon.toml").read_text(encoding="utf-8"))
+
+STOP = frozenset(_LISTS["stop"].split())
+"""Words that say nothing of the subject."""
+STOP_CJK = frozenset(_LISTS["stop_cjk"].split())
+"""Characters that say nothing of the subject; a pair that has one of them is no term."""
+GENERIC = frozenset(_LISTS["generic"].split())
+"""Words that say little of the subject: their absence from a passage means little."""
+SYNONYMS = tuple(frozenset(line.split()) for line in _LISTS["synonyms"].strip().splitlines())
+"""Groups of words that a question and its answer may use for the same thing."""
+OPPOSITES = tuple(tuple(line.split()) for line in _LISTS["opposites"].strip().splitlines())
+"""Pairs of words that exclude each other."""

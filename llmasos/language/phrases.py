@@ -1,0 +1,106 @@
+"""What agents say of themselves, in the language of the question: English or Chinese.
+
+Everything here is said by the flows, never by a model.
+"""
+
+from llmasos.language.words import is_chinese
+
+_SAID = {
+    "searching": ("Searching {where} …", "正在查找{where}……"),
+    "writing": ("Writing the answer …", "正在撰写回答……"),
+    "quote": ("From *{title}* [{number}]:", "摘自《{title}》[{number}]："),
+    "more": ("See also *{title}* [{number}]:", "另见《{title}》[{number}]："),
+    "not_found": (
+        "I searched {where} and found no answer about {asked}, so I won't guess. "
+        "Shall a person take this over? They will see what you asked.",
+        "我查找了{where}，没有找到关于{asked}的答案，所以不作猜测。需要转接人工吗？对方会看到您的问题。",
+    ),
+    "nearest": (" The nearest page is *{title}*.", "最接近的页面是《{title}》。"),
+    "no_sources": (
+        "I can't look this up: {where} is missing, empty, or not open to you. A person can help "
+        "you, and whoever runs this installation can fill it with `llmasos knowledge add`.",
+        "暂时无法查找：{where}不存在、没有内容，或您无权查看。"
+        "可以转接人工；管理员可用 `llmasos knowledge add` 添加资料。",
+    ),
+    "greeting": (
+        "Hello! What can I help you with?",
+        "您好！请问有什么可以帮您？",
+    ),
+    "thanks": (
+        "You're welcome. If anything else comes up, just ask.",
+        "不客气，还有问题随时问我。",
+    ),
+    "person": (
+        "Of course. I am handing this to a person; they will see what was said here.",
+        "好的，我把这件事转给人工，对方会看到这里的对话。",
+    ),
+    "code_writing": ("Writing the code …", "正在编写代码……"),
+    "code_running": ("Running it in the sandbox …", "正在沙箱中运行……"),
+    "code_repairing": ("It failed; repairing it …", "运行失败，正在修正……"),
+    "code_none": (
+        "I could not write code for this. Say what it takes and what it should give, best with an "
+        "example such as `f(2) == 4`.",
+        "我没能写出代码。请说明输入和期望的结果，最好附上例子，如 `f(2) == 4`。",
+    ),
+    "code_foreign": (
+        "**Untested.** I can only run Python here, and this is {language}.",
+        "**未经测试。**这里只能运行 Python，而这是 {language} 代码。",
+    ),
+    "code_untested": ("**Untested.** {reason}", "**未经测试。**{reason}"),
+    "code_error": (
+        "**It fails.** I ran it in the sandbox and saw:\n```\n{error}\n```",
+        "**运行失败。**在沙箱中运行的结果：\n```\n{error}\n```",
+    ),
+    "code_failed": (
+        "**It fails.** I ran it in the sandbox with the {checks} example(s) of your request; "
+        "{passed} passed, and these did not:",
+        "**没有全部通过。**在沙箱中用您给出的 {checks} 个例子运行，通过 {passed} 个，未通过：",
+    ),
+    "code_passed": (
+        "**Tested.** I ran it in the sandbox with the {checks} example(s) of your request: all "
+        "passed ({seconds} s).",
+        "**已测试。**在沙箱中用您给出的 {checks} 个例子运行，全部通过（{seconds} 秒）。",
+    ),
+    "code_ran": (
+        "I ran it in the sandbox and it ended without an error ({seconds} s). Your request has no "
+        "examples, so whether its results are right is **untested**.",
+        "在沙箱中运行没有报错（{seconds} 秒）。您的请求没有给出例子，结果是否正确**未经测试**。",
+    ),
+    "writing_text": ("Writing …", "正在撰写……"),
+    "proofread": ("{text}\n\nCorrected:\n{corrections}", "{text}\n\n修改之处：\n{corrections}"),
+    "proofread_none": (
+        "{text}\n\nI found nothing to correct.",
+        "{text}\n\n没有发现需要修改的地方。",
+    ),
+    "proofread_rules": (
+        "{text}\n\nBy spelling rules I found nothing to correct. The model's own version would "
+        "have changed more than mistakes, so I left it out.",
+        "{text}\n\n按规则没有发现错误。模型给出的版本改动过多，未予采用。",
+    ),
+    "proofread_partly": (
+        "I corrected what spelling rules can tell. The model's own version would have changed more "
+        "than mistakes, so I left it out; grammar may need another look.",
+        "以上为按规则所做的修改。模型给出的版本改动过多，未予采用，语法请再检查一遍。",
+    ),
+    "rewrite_strayed": ("it strayed from the text", "偏离了原文"),
+    "rewrite_refused": (
+        "I could not rewrite this without changing what it says ({reason}), so here is your text, "
+        "only tidied:\n\n{text}",
+        "改写会改变原意（{reason}），所以下面是只做了整理的原文：\n\n{text}",
+    ),
+    "summary_quoted": ("In its own words: {text}", "原文要点：{text}"),
+    "tool": ("{name}: {result}", "{name}：{result}"),
+    "empty": (
+        "I could not put an answer into words. Please try to say it differently.",
+        "我没能组织出回答，请换一种说法再试。",
+    ),
+}
+
+
+def say(phrase: str, language_of: str, **parts: object) -> str:
+    """A phrase in the language that a text is written in.
+
+    phrase: its name here; parts: what goes into it.
+    """
+    english, chinese = _SAID[phrase]
+    return (chinese if is_chinese(language_of) else english).format(**parts)

@@ -1,0 +1,252 @@
+"""What a question asks for, and whether passages hold it.
+
+Not merely the topic: its rare words, its names and numbers, what it wants done or told, and the
+kind of fact that it asks for must be found. Rules and word lists, no model, so that a small model
+does not guess. Knows nothing of agents. Start reading at `Question` and `find_evidence`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from llmasos.language.lexicon import GENERIC, SYNONYMS
+from llmasos.language.words import Sentence, is_chinese, names, sentences, stem, terms
+from llmasos.retrieval import Passage
+
+_GENERIC = frozenset(stem(word) for word in GENERIC)
+_VERB = re.compile(
+    r"\b(?:how (?:do|can|could|would|should|to)|can|could|may|will|(?:want|need|way|able) to)\s+"
+    r"(?:(?:i|we|you|they|one|it|still|also|automatically|somehow|secretly|please)\s+)*(\w+)",
+    re.IGNORECASE,
+)
+_WHICH = re.compile(
+    r"\b(?:which|what)\s+((?:\w+\s+){0,2}?\w+)\s+(?:is|are|do|does|can|will|should|has|have)\b",
+    re.IGNORECASE,
+)
+_COMPOUND = re.compile(r"\b[a-z]+-[a-z]+\b", re.IGNORECASE)
+_ITEM = re.compile(r"(?:[-*+]|\d+[.)])\s")
+WINDOW = 3
+"""Sentences that are read as one piece of evidence."""
+LONGEST_QUOTE = 500
+"""Characters of one piece of evidence."""
+ENOUGH = 0.6
+"""Share of a question's weighted terms that passages must hold to answer it."""
+
+
+@dataclass(frozen=True)
+class FactKind:
+    """A kind of fact: how it is asked for, and what an answer to it looks like."""
+
+    name: str
+    asked: re.Pattern[str]
+    given: re.Pattern[str]
+
+
+def _kind(name: str, asked: str, given: str) -> FactKind:
+    return FactKind(name, re.compile(asked, re.IGNORECASE), re.compile(given, re.IGNORECASE))
+
+
+_AMOUNT = (
+    r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|a|an|half|no|free)\b"
+    r"|[一二三四五六七八九十几])"
+)
+KINDS = (
+    _kind(
+        "price",
+        r"how much (?:does|do|is|are|would|will)\b.*\b(?:cost|price|pay|charge)|\bprice of\b"
+        r"|what (?:does|do|is|are)\b.*\b(?:cost|price|fee)|多少钱|价格是|费用是",
+        r"[$€£¥]\s?\d|\d\s?(?:usd|eur|dollars?|euros?|yuan|cents?|元|块|美元)|\bfree of charge\b"
+        r"|\bno (?:extra |additional )?(?:charge|cost)|免费|\d/\d of\b.{0,30}price",
+    ),
+    _kind(
+        "duration",
+        r"\bhow (?:long|soon|quickly|many (?:days|hours|minutes|seconds|weeks|months|years))\b"
+        r"|多久|多长时间|几天|多少天|几个?小时",
+        rf"{_AMOUNT}(?: or more| or less|-\d+| to \d+)?\W*(?:business |working |calendar )?"
+        r"(?:second|minute|hour|day|week|month|year|秒|分钟|小时|个?工作日|天|周|个?月|年)"
+        r"|immediately|instantly|right away|立即|马上",
+    ),
+    _kind("count", r"\bhow many\b|多少个|几个", rf"{_AMOUNT}|unlimited|any number|不限"),
+    _kind(
+        "date",
+        r"\bwhat (?:date|day|time)\b|哪一?天|几点|什么时候",
+        r"\d|(?:mon|tues|wednes|thurs|fri|satur|sun)day|daily|weekly|monthly|next|after|when|once"
+        r"|[周天日点]",
+    ),
+)
+"""The kinds of fact that can be asked for."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question taken apart."""
+
+    text: str
+    weights: dict[str, float]
+    """Each term's weight: what says much of the subject weighs 1, what says little 0.25."""
+    required: frozenset[str]
+    """Terms without which nothing answers it: names, compounds, what it wants done or told."""
+    kinds: tuple[FactKind, ...]
+    """The kinds of fact that it asks for."""
+
+    @classmethod
+    def of(cls, text: str, context: str = "") -> "Question":
+        """Take a question apart. context: the earlier question that it leans on."""
+        weights = {term: 0.25 if term in _GENERIC else 0.5 for term in terms(context)}
+        weights |= {
+            term: 0.25 if term in _GENERIC or term.isdigit() else 1.0 for term in terms(text)
+        }
+        wanted = [match.group(1) for match in _VERB.finditer(text)]
+        wanted += [match.group(1).split()[-1] for match in _WHICH.finditer(text)]
+        asked_names = {term for name in names(text) for term in terms(name)}
+        required = {term for word in wanted for term in terms(word)} | asked_names
+        for compound in _COMPOUND.findall(text):
+            required |= set([t for t in terms(compound) if weights.get(t, 0) == 1.0][:1])
+        weights |= {term: 1.5 for term in asked_names if term in weights}
+        return cls(
+            text=text,
+            weights=weights,
+            required=frozenset(term for term in required if term not in _GENERIC),
+            kinds=tuple(kind for kind in KINDS if kind.asked.search(text)),
+        )
+
+    def subject(self, found: Iterable[str] = ()) -> str:
+        """What it is about in the asker's own words: those that were not found, else all."""
+        if is_chinese(self.text):
+            return f"“{self.text.strip()[:60]}”"
+        there = frozenset(found)
+        words = dict.fromkeys(re.findall(r"[\w@.'’-]*\w", self.text))
+        telling = [w for w in words if any(self.weights.get(t, 0) >= 1 for t in terms(w))]
+        missing = [w for w in telling if not any(_held(t, there) for t in terms(w))]
+        return ", ".join(f"“{word}”" for word in (missing or telling)[:5]) or f"“{self.text[:60]}”"
+
+    def coverage(self, found: Iterable[str]) -> float:
+        """The weighted share of its terms that are among these or mean the same as one of them."""
+        there = frozenset(found)
+        total = sum(self.weights.values())
+        held = sum(weight * _credit(term, there) for term, weight in self.weights.items())
+        return held / total if total else 0.0
+
+    def missing(self, found: Iterable[str]) -> list[str]:
+        """Its required terms that these do not hold."""
+        there = frozenset(found)
+        return sorted(term for term in self.required if not _held(term, there))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A few sentences of a passage that speak of what is asked."""
+
+    passage: Passage
+    sentences: tuple[Sentence, ...]
+    score: float
+    """How well they fit the question, in [0, 1]."""
+
+    @property
+    def context(self) -> str:
+        """The sentences with the headings above them."""
+        return f"{self.passage.title}\n{self.quote}"
+
+    @property
+    def facts(self) -> str:
+        """The sentences without the numbers of list items, which are no facts."""
+        return re.sub(r"(?m)^\s*\d+[.)]\s", "", self.quote)
+
+    @property
+    def quote(self) -> str:
+        """The sentences as they stand in the passage."""
+        return self.passage.text[self.sentences[0].start : self.sentences[-1].end]
+
+
+@lru_cache(maxsize=5_000)
+def same(term: str) -> frozenset[str]:
+    """The terms that mean the same as this one, itself among them."""
+    return frozenset({term}).union(*(group for group in _GROUPS if term in group))
+
+
+_GROUPS = tuple(frozenset(stem(word) for word in group) for group in SYNONYMS)
+
+
+def _credit(term: str, there: frozenset[str]) -> float:
+    """1 for a term that is held; half for a pair of Chinese characters that are there apart, since
+    pairs across two words say little.
+    """
+    if _held(term, there):
+        return 1.0
+    if len(term) == 2 and not term.isascii() and all(any(c in t for t in there) for c in term):
+        return 0.5
+    return 0.0
+
+
+def _held(term: str, there: frozenset[str]) -> bool:
+    return not same(term).isdisjoint(there)
+
+
+def find_evidence(question: Question, passages: Sequence[Passage]) -> list[Evidence]:
+    """The pieces of the passages that speak of what is asked, best first, at most two a passage.
+
+    passages: best first, as a retriever gives them.
+    """
+    found: list[Evidence] = []
+    for passage in passages:
+        windows = sorted(_windows(question, passage), key=lambda each: each.score, reverse=True)
+        found += windows[:1]
+        found += [each for each in windows[1:] if not _touch(windows[0], each)][:1]
+    return sorted(found, key=lambda evidence: evidence.score, reverse=True)
+
+
+def holds(question: Question, evidence: Sequence[Evidence]) -> bool:
+    """Whether what was found holds what is asked for: in its passages enough of the terms and all
+    of the required ones, and in one piece about it the kind of fact that is wanted.
+    """
+    texts = {id(e.passage): f"{e.passage.title}\n{e.passage.text}" for e in evidence}
+    found = {term for text in texts.values() for term in terms(text)}
+    if not evidence or question.coverage(found) < ENOUGH or question.missing(found):
+        return False
+    about = [e.facts for e in evidence if question.coverage(terms(e.context)) >= ENOUGH]
+    return all(any(kind.given.search(text) for text in about) for kind in question.kinds)
+
+
+def _windows(question: Question, passage: Passage) -> list[Evidence]:
+    around = terms(passage.title)
+    parts = [part for part in sentences(passage.text) if not part.text.startswith("#")]
+    own = [terms(part.text) for part in parts]
+    found = []
+    for first in range(len(parts)):
+        last = min(first + WINDOW, len(parts))
+        inside = [term for each in own[first:last] for term in each]
+        piece = Evidence(passage, tuple(parts[first:last]), 0.0)
+        given = any(kind.given.search(piece.facts) for kind in question.kinds)
+        score = (
+            0.45 * question.coverage(around + inside)
+            + 0.25 * question.coverage(inside)
+            + 0.1 * question.coverage(own[first])
+            + 0.2 * max(0.0, passage.score)
+            + (0.12 if given else 0.0)
+        )
+        first, last = _whole_list(parts, first, last)
+        found.append(Evidence(passage, tuple(parts[first:last]), min(1.0, score)))
+    return found
+
+
+def _whole_list(parts: Sequence[Sentence], first: int, last: int) -> tuple[int, int]:
+    """Take in the rest of a list that a window cuts, within reason."""
+
+    def fits(start: int, end: int) -> bool:
+        return parts[end - 1].end - parts[start].start <= LONGEST_QUOTE
+
+    while first > 0 and _ITEM.match(parts[first].text) and fits(first - 1, last):
+        first -= 1
+    while last < len(parts) and _ITEM.match(parts[last].text) and fits(first, last + 1):
+        last += 1
+    while last - first > 1 and not fits(first, last):
+        last -= 1
+    return first, last
+
+
+def _touch(one: Evidence, other: Evidence) -> bool:
+    return (
+        one.sentences[0].start < other.sentences[-1].end
+        and other.sentences[0].start < one.sentences[-1].end
+    )

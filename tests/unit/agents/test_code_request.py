@@ -1,0 +1,50 @@
+import pytest
+
+from agents.code_request import block_of, checks_in
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("f(2) == 4", "f(2) == 4"),
+        ("so that `add(1, 2)` -> `3`.", "add(1, 2) == 3"),
+        ("add('a,b', 2) should return 'a)b', always", "add('a,b', 2) == 'a)b'"),
+        ("f(3) returns [1, 2, 3].", "f(3) == [1, 2, 3]"),
+        ("is_prime(7) is True.", "is_prime(7) == True"),
+        ("square(3) 返回 9", "square(3) == 9"),
+        (">>> f({'a': 1})\n{'a': 2}", "f({'a': 1}) == {'a': 2}"),
+        ("assert f(1) > 3 and f(2)", "f(1) > 3 and f(2)"),
+        ("f((1, 2)) == -0.5, and so on", "f((1, 2)) == -0.5"),
+    ],
+)
+def test_examples_are_taken_from_the_words_of_a_request(text, check):
+    assert checks_in(
+        f"Write it. {text}" if "\n" not in text and "assert" not in text else text
+    ) == [check]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write f(x) that returns a list",
+        "def f(x): return 4",
+        "print(f(x)) gives something",
+        "f(2 == 4",
+        "f(" * 5000,
+        ">>> import os\n4",
+    ],
+)
+def test_what_is_no_example_is_not_taken_for_one(text):
+    assert checks_in(text) == []
+
+
+def test_there_is_an_end_to_examples():
+    assert len(checks_in("\n".join(f"f({i}) == {i}" for i in range(100)))) == 20
+
+
+def test_the_first_block_of_an_answer_is_its_code():
+    assert block_of("Sure:\n```python\nx = 1\n```\nand\n```\ny\n```") == ("python", "x = 1\n")
+    assert block_of("```js\nlet x\n```") == ("js", "let x\n")
+    assert block_of("```python\nx = 1\ny = 2") == ("python", "x = 1\ny = 2\n")
+    assert block_of("def f():\n    return 1") == ("python", "def f():\n    return 1\n")
+    assert block_of("I cannot do that.") == ("", "")

@@ -1,0 +1,49 @@
+import pytest
+
+from agents.customer_service import customer_service
+from llmasos.testing.turns import reply_of
+
+
+@pytest.mark.parametrize(
+    "greeting", ["hi", "Hello there!", "Good morning", "你好", "您好！", "Hey 👋"]
+)
+def test_a_greeting_is_answered_without_searching(ask, greeting):
+    turn = ask(customer_service, greeting)
+
+    reply = reply_of(turn)
+
+    assert reply.handoff is None
+    assert turn.retriever.queries == []
+
+
+@pytest.mark.parametrize("thanks", ["Thanks a lot!", "ok, thank you", "谢谢", "好的，谢谢！"])
+def test_thanks_are_taken_without_searching(ask, thanks):
+    turn = ask(customer_service, thanks)
+
+    reply_of(turn)
+
+    assert turn.retriever.queries == []
+
+
+@pytest.mark.parametrize(
+    "wish", ["I want to talk to a human", "转人工", "please connect me with an agent"]
+)
+def test_the_wish_for_a_person_is_handed_over(ask, wish):
+    assert reply_of(ask(customer_service, wish)).handoff is not None
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Hello, how can I ask for a refund of my purchase?", "Can I talk to you about my refund?"],
+)
+def test_a_question_with_a_greeting_is_a_question(ask, question):
+    turn = ask(customer_service, question, "No idea.")
+
+    reply = reply_of(turn)
+
+    assert [citation.source for citation in reply.citations] == ["billing/refunds.md"]
+
+
+def test_it_searches_the_help_center():
+    assert customer_service.knowledge == ("help-center",)
+    assert customer_service.checked
