@@ -14,6 +14,7 @@ from llmasos import plugins
 from llmasos.agent import Agent
 from llmasos.errors import AgentLoadError, NotAllowed, SettingsError, UnknownAgent, nearest
 from llmasos.generation import Message, Sampling
+from llmasos.language.followups import standalone
 from llmasos.request import AUTO, Principal, Request
 from llmasos.settings import AgentOverride, Settings
 
@@ -70,7 +71,8 @@ class Catalog:
     ) -> Agent:
         """The agent for a request: the one that it names, or for `auto` the router's choice.
 
-        history: the conversation before it; previous_agent: who answered in it last.
+        history: the conversation before it, read where the message leans on it; previous_agent:
+        who answered in it last.
         Raises UnknownAgent, or NotAllowed when the asker may use none.
         """
         if request.agent != AUTO:
@@ -82,8 +84,8 @@ class Catalog:
         if not open_to:
             raise self._refused(request.principal, "use any agent here")
         names = [attachment.name for attachment in request.attachments]
-        text = "\n".join([request.text, *names])
-        return route(open_to, text, previous_agent if history or previous_agent else None)
+        asked = standalone(request.text, history).text
+        return route(open_to, "\n".join([asked, *names]), previous_agent)
 
     def _refused(self, principal: Principal, what: str) -> NotAllowed:
         return NotAllowed(

@@ -7,9 +7,13 @@ return 4". Knows nothing of models. Start reading at `checks_in`.
 import ast
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 MOST_CHECKS = 20
+MOST_CALLS = 100
+"""Calls in a request that are looked at."""
+LONGEST_VALUE = 200
+"""Characters of an expected value."""
 _CALL = re.compile(r"(?<![\w.])[A-Za-z_]\w*\(")
 _GIVES = re.compile(
     r"`?\s*(?:==|->|=>|→|-->|(?:should|must) (?:return|be|give|equal|yield)"
@@ -54,7 +58,7 @@ def _doctests(text: str) -> Iterator[str]:
 
 
 def _asserts(text: str) -> Iterator[str]:
-    for match in re.finditer(r"(?m)^\s*`?assert\s+(.+?)`?\s*$", text):
+    for match in re.finditer(r"(?m)^[ \t]*`?assert\s+(.+?)`?\s*$", text):
         try:
             tree = ast.parse(f"assert {match.group(1)}").body[0]
         except (SyntaxError, ValueError):
@@ -64,7 +68,7 @@ def _asserts(text: str) -> Iterator[str]:
 
 
 def _phrases(text: str) -> Iterator[str]:
-    for match in _CALL.finditer(text):
+    for match in islice(_CALL.finditer(text), MOST_CALLS):
         if re.search(r"(?:>>>|assert|def)\s*$", text[: match.start()].rpartition("\n")[2]):
             continue
         call = _balanced(text, match.start(), match.end())
@@ -86,7 +90,7 @@ def _balanced(text: str, start: int, inside: int) -> str:
 
 def _value_at(line: str) -> str | None:
     """The longest Python value that a line begins with."""
-    for end in range(min(len(line), 300), 0, -1):
+    for end in range(min(len(line), LONGEST_VALUE), 0, -1):
         candidate = line[:end].rstrip(" `.,;，。；、").lstrip()
         if candidate and _is_value(candidate):
             return candidate

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from llmasos.errors import BrokerUnavailable
 from llmasos.events import Event, dump_event, parse_event
@@ -128,8 +129,13 @@ class RedisBus:
             return
         key = _key(job_id)
         try:
+            line = dump_event(event)
+        except PydanticSerializationError:  # a tool's argument may be anything
+            log.warning("bus.event_lost", job=job_id, event_kind=event.kind, error="not JSON")
+            return
+        try:
             with self._writer.pipeline(transaction=False) as pipeline:
-                fields: dict[Any, Any] = {"attempt": attempt, "event": dump_event(event)}
+                fields: dict[Any, Any] = {"attempt": attempt, "event": line}
                 pipeline.xadd(key, fields, maxlen=LONGEST_STREAM, approximate=True)
                 pipeline.expire(key, KEPT_SECONDS)
                 pipeline.execute()

@@ -7,6 +7,7 @@ nothing is written at all and a person is offered. Start reading at `grounded`.
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from llmasos.agent import Emitted
@@ -30,6 +31,10 @@ SOURCES = 2
 """Passages that the model reads."""
 SOURCE_LENGTH = 700
 """Characters that it reads of each."""
+QUESTION_LENGTH = 900
+"""Characters of the question that the model reads: its end, where the message stands."""
+RELEVANT = 0.3
+"""Share of the question's terms that a sentence must hold to belong to the answer."""
 SECOND_QUOTE = 0.85
 """A second quote is given when it fits the question this well beside the best one."""
 _ENDS = (".", "!", "。", "！")
@@ -111,18 +116,25 @@ def grounded(turn: Turn) -> Iterator[Emitted]:
 
 def find(turn: Turn) -> Found:
     """Search for the message: with the question that it leans on, and by itself."""
-    asked = standalone(turn.text, turn.history)
-    found = _find(turn, asked.text, asked.context)
-    if asked.context and not found.answered and terms(turn.text):
-        alone = _find(turn, turn.text, "")
+    message = _message(turn)
+    asked = standalone(message, turn.history)
+    found = _find(turn, message, asked.context)
+    if asked.context and not found.answered and terms(message):
+        alone = _find(turn, message, "")
         return alone if alone.answered else found
     return found
 
 
-def _find(turn: Turn, query: str, context: str) -> Found:
-    question = Question.of(turn.text, context)
-    evidence = find_evidence(question, turn.retrieve(query, k=PASSAGES))[:PIECES]
+def _find(turn: Turn, message: str, context: str) -> Found:
+    question = Question.of(message, context)
+    passages = turn.retrieve(f"{context} {message}".strip(), k=PASSAGES)
+    evidence = find_evidence(question, passages)[:PIECES]
     return Found(question, evidence, holds(question, evidence))
+
+
+def _message(turn: Turn) -> str:
+    """What is asked: the message, or the beginning of a file that came without one."""
+    return turn.text.strip() or turn.attachments[0].text[:QUESTION_LENGTH]
 
 
 def declined(text: str, reason: str) -> Iterator[Emitted]:
@@ -161,23 +173,21 @@ def _supported(turn: Turn, found: Found, answer: _Answer) -> Iterator[str]:
     told: set[str] = set()
     missed = 0
     stream = turn.llm.stream_chat(_prompt(turn, found), **sampling(turn.agent.options))
-    for raw in whole_sentences(stream):
-        turn.checkpoint()
-        sentence = _plain(raw)
-        if not sentence:
-            continue
-        fits = support(sentence, passages)
-        if sentence in told:
-            return
-        if fits is None or found.question.coverage(terms(sentence)) < 0.3:
-            missed += 1
-            if missed >= MISSES:
+    with closing(whole_sentences(stream)) as written:
+        for raw in written:
+            turn.checkpoint()
+            sentence = _plain(raw)
+            fits = support(sentence, passages)
+            if sentence in told:
                 return
-            continue
-        told.add(sentence)
-        passage = passages[fits.passage]
-        number = answer.cite(passage, *fits.span)
-        yield f"{sentence} [{number}]"
+            if fits and found.question.coverage(terms(sentence)) >= RELEVANT:
+                told.add(sentence)
+                passage = passages[fits.passage]
+                yield f"{sentence} [{answer.cite(passage, *fits.span)}]"
+            elif sentence:
+                missed += 1
+                if missed >= MISSES:
+                    return
 
 
 def _prompt(turn: Turn, found: Found) -> list[Message]:
@@ -187,7 +197,7 @@ def _prompt(turn: Turn, found: Found) -> list[Message]:
         f"{passage.title}\n{readable(_around(passage, found.evidence))}"
         for passage in found.passages[:SOURCES]
     )
-    asked = standalone(turn.text, turn.history).text
+    asked = standalone(_message(turn), turn.history).text[-QUESTION_LENGTH:]
     return [
         Message(role="system", content=rules),
         Message(role="user", content=f"Text:\n{sources}\n\nQuestion: {asked}"),
@@ -255,7 +265,7 @@ def readable(markup: str) -> str:
     """A passage's text without links and tags, each paragraph or list item on a line."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)|\[([^\]]+)\]\[[^\]]*\]", r"\1\2", markup)
     text = re.sub(r"</?[a-zA-Z][^>]*>", "", text)
-    text = re.sub(r"(?m)^\s*(?:>\s?)+", "", text)
+    text = re.sub(r"(?m)^[ \t]*(?:>[ \t]?)+", "", text)
     paragraphs = [_lines(each) for each in re.split(r"\n\s*\n", text)]
     return "\n".join(line for each in paragraphs for line in each)
 

@@ -183,4 +183,3 @@ def _own_engine(settings: "Settings", model: str) -> "EngineProcess":
             engine = EngineProcess.start(settings, key=key, model=model, embeddings=False)
             _engines[settings.home, model] = engine
         return engine
-

@@ -3,7 +3,7 @@
 Used by the flows; knows messages and options, nothing of agents.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import cast
 
 from llmasos.generation import Message, Options, Sampling
@@ -51,7 +51,7 @@ def shortened(text: str, tokens: int, llm: LLM) -> str:
     return text
 
 
-def whole_sentences(pieces: Iterable[str]) -> Iterator[str]:
+def whole_sentences(pieces: Iterable[str]) -> Generator[str, None, None]:
     """The sentences of a text that comes in pieces, each once it is whole.
 
     A last one that was broken off is left out. Closing this closes the pieces.

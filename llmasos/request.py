@@ -4,6 +4,7 @@ Integrations translate their own form into a `Request` and hand it to `jobs.subm
 Knows nothing of Slack, HTTP or the database.
 """
 
+import hashlib
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -33,6 +34,12 @@ class Principal(BaseModel):
 
 LOCAL = Principal(id="local", name="local")
 """Whoever uses this machine."""
+
+
+def conversation_of(principal: Principal, name: str) -> str:
+    """The conversation that a principal calls by a name of its own choice: never another's."""
+    owner = hashlib.sha256(principal.id.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"own:{owner}:{name}"
 
 
 class Attachment(BaseModel):

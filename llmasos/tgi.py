@@ -7,6 +7,7 @@ and errors stay. Nothing else imports `text_generation`. Start reading at `TGIBa
 
 import itertools
 import json
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -149,6 +150,7 @@ class TGIBackend:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             trust_env=False,
         )
+        weakref.finalize(self, self._http.close)  # who forgets to close it leaves no socket open
         self._clients = [PooledClient(url, self._http) for url in self.urls]
         self._turn = itertools.count()
         self._info: ModelInfo | None = None

@@ -103,7 +103,9 @@ class Attempt:
         self._began = time.monotonic()
         self._concluding = threading.Lock()  # taken once and kept
         self._log = log.bind(job=claim.job.id, attempt=claim.attempt)
-        self._couriers = Couriers(self._courier(address) for address in claim.addresses)
+        self._couriers = Couriers(
+            lambda agent: [self._courier(address, agent) for address in claim.addresses]
+        )
         self._hold = Hold(claim, means.deadline_seconds, self.stop)
 
     def go(self) -> None:
@@ -113,7 +115,6 @@ class Attempt:
             if self._claim.only_delivery:
                 self._deliver_again()
             else:
-                self._couriers.start()
                 self._answer()
 
     def stop(self, reason: JobError) -> None:
@@ -166,11 +167,12 @@ class Attempt:
     def _run_agent(self) -> tuple[str, Reply]:
         """Run the agent; gives its name and its reply."""
         job, means = self._claim.job, self._means
-        self._couriers.show(Draft(status=FIRST_STATUS))
         history = Conversations(means.database).history(job.request.conversation, job.id)
         journal = DatabaseJournal(means.database, job.id, self._claim.attempt)
         turn = means.turns.begin(job, history, journal, self._hold.checkpoint, self._usage)
         agent = turn.agent
+        self._couriers.start(agent.name)
+        self._couriers.show(Draft(status=FIRST_STATUS))
         transcript = Transcript(agent.name, checked=bool(agent.checked))
         flow = emissions(agent.name, self._guarded(agent.name, lambda: agent.run(turn)))
         try:
@@ -265,7 +267,6 @@ class Attempt:
                 self._brought(address, ChannelRefused(address, "workers died bringing it"))
             following = self._outcomes.settle(self._claim)
         else:
-            self._couriers.start()
             following = self._deliver(outcome)
         self._keeper.release(self._hold)
         self._wake(following)
@@ -274,6 +275,7 @@ class Attempt:
         """Bring a committed outcome to every address; gives the job whose turn it is then."""
         # From here on the deadline is that of bringing it, and it is kept here.
         self._hold.deadline = float("inf")
+        self._couriers.start(self._claim.job.agent)
         for address in self._couriers.finish(outcome, DELIVERY_SECONDS):
             late = ChannelUnavailable(address, f"took more than {DELIVERY_SECONDS:.0f} s")
             self._brought(address, late)
@@ -281,9 +283,9 @@ class Attempt:
         self._hold.closing = True
         return self._insist(lambda: self._outcomes.settle(self._claim))
 
-    def _courier(self, address: str) -> Courier:
+    def _courier(self, address: str, agent: str) -> Courier:
         job, means = self._claim.job, self._means
-        turn = Turnover(job.id, job.agent, job.request, job.created_at)
+        turn = Turnover(job.id, agent, job.request, job.created_at)
         journal = PostJournal(means.database, job.id, self._claim.attempt, address)
         channel = channel_of(means.channels, address)
         return Courier(channel, address, turn, journal, self._brought)

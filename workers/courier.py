@@ -146,15 +146,26 @@ class Courier:
 
 
 class Couriers:
-    """The couriers of one job."""
+    """The couriers of one job, made once it is known which agent answers.
 
-    def __init__(self, couriers: Iterable[Courier]) -> None:
-        self._couriers = tuple(couriers)
+    make: makes them, given the agent's name.
+    """
 
-    def start(self) -> None:
-        """Begin all."""
-        for each in self._couriers:
-            each.start()
+    def __init__(self, make: Callable[[str], Iterable[Courier]]) -> None:
+        self._make = make
+        self._couriers: tuple[Courier, ...] = ()
+        self._started = False
+        self._starting = threading.Lock()
+
+    def start(self, agent: str) -> None:
+        """Begin all, unless they have begun."""
+        with self._starting:
+            if self._started:
+                return
+            self._started = True
+            self._couriers = tuple(self._make(agent))
+            for each in self._couriers:
+                each.start()
 
     def show(self, draft: Draft) -> None:
         """Show a draft everywhere."""

@@ -6,6 +6,9 @@ Pure: no clock, no database, no channel.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
 from llmasos.channels import Draft
 from llmasos.errors import AgentBroke, EmptyReply
 from llmasos.events import Artifact, Citation, Event, Reply, Status, Token, ToolCall
@@ -68,7 +71,7 @@ class Transcript:
     def reply(self) -> Reply:
         """The reply: the agent's own, or one made of what it has shown.
 
-        Raises EmptyReply when there is nothing in it.
+        Raises EmptyReply when there is nothing in it, AgentBroke when it cannot be stored.
         """
         made = self._reply or Reply(
             text="".join(self._text),
@@ -76,9 +79,17 @@ class Transcript:
             artifacts=tuple(self._artifacts),
         )
         if made.text.strip() or made.artifacts or made.handoff or made.blocked:
-            return made
+            return self._stored(made)
         reason = "none of its text had passed its checks" if self._withheld else "it ended silently"
         raise EmptyReply(self._agent, reason)
+
+    def _stored(self, made: Reply) -> Reply:
+        """The reply as it will be read again: JSON has no NaN, for one."""
+        try:
+            return Reply.model_validate_json(made.model_dump_json())
+        except (PydanticSerializationError, ValidationError):
+            words = "its reply holds something that JSON cannot"
+            raise AgentBroke(self._agent, words) from None
 
 
 def emissions(agent: str, yielded: Any) -> Iterator[Any]:

@@ -22,11 +22,12 @@ def command(
     """Ask an agent one thing; the answer is all that is printed."""
     from integrations.cli import answering  # late, as below: `--help` must not wait for it
     from integrations.inline import doors_here
-    from llmasos.request import Request
+    from llmasos.request import LOCAL, Request, conversation_of
 
     here = settings(context)
     answering.quiet_logs("ask", here)
-    request = Request(agent=agent, text=_read() if text == "-" else text, conversation=conversation)
+    named = conversation_of(LOCAL, conversation) if conversation else None
+    request = Request(agent=agent, text=_read() if text == "-" else text, conversation=named)
     try:
         with doors_here(here, agent, note) as doors:
             job = answering.ask(doors, request, answering.view(as_json), timeout)

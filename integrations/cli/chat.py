@@ -27,11 +27,11 @@ def command(
     """Talk with an agent. /quit or Ctrl-D ends it, Ctrl-C stops an answer."""
     from integrations.cli import answering  # late, as below
     from integrations.inline import doors_here
-    from llmasos.request import Request
+    from llmasos.request import LOCAL, Request, conversation_of
 
     here = settings(context)
     answering.quiet_logs("chat", here)
-    name = conversation or f"cli:{secrets.token_hex(8)}"
+    name = conversation_of(LOCAL, conversation or secrets.token_hex(8))
 
     def answer(doors: "Doors", text: str) -> None:
         request = Request(agent=agent, text=text, conversation=name)

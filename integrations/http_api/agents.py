@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.http_api.doors import Here, Waiting, short
 from integrations.http_api.streams import MEDIA_TYPE, stream, wait_for
-from llmasos.request import LOCAL, Attachment, Principal
+from llmasos.request import LOCAL, Attachment, Principal, conversation_of
 from llmasos.request import Request as Message
 from llmasos.tools import as_tool
 
@@ -37,12 +37,13 @@ class Run(BaseModel):
 
     def message(self, agent: str) -> Message:
         """The request to an agent."""
+        principal, named = self.principal or LOCAL, self.conversation
         return Message(
             agent=agent,
             text=self.text,
             attachments=self.attachments,
-            principal=self.principal or LOCAL,
-            conversation=self.conversation,
+            principal=principal,
+            conversation=conversation_of(principal, named) if named else None,
             reply_to=(self.reply_to,) if isinstance(self.reply_to, str) else self.reply_to,
             # No other door's keys can be meant: theirs begin with another word.
             idempotency_key=f"http:{self.idempotency_key}" if self.idempotency_key else None,

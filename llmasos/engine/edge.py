@@ -89,6 +89,7 @@ async def unless_gone(request: Request, work: Awaitable[Result]) -> Result | Non
     finally:
         watch.cancel()
         task.cancel()
+        await asyncio.gather(watch, task, return_exceptions=True)
 
 
 async def _gone(request: Request) -> None:
@@ -106,39 +107,35 @@ class RunEvents(StreamingResponse):
 
     def __init__(self, run: Run, events: AsyncGenerator[bytes, None]) -> None:
         super().__init__(
-            _kept_alive(events),
+            self._kept_alive(),
             media_type="text/event-stream",
             headers={"X-Accel-Buffering": "no", "Cache-Control": "no-cache"},
         )
         self._run, self._events = run, events
+        self._following: asyncio.Future[bytes | None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events until they end or the client goes away."""
         try:
             await super().__call__(scope, receive, send)
         finally:
+            if self._following:  # must have ended before what it waits for can be closed
+                self._following.cancel()
+                await asyncio.gather(self._following, return_exceptions=True)
             await self._events.aclose()
             await self._run.close()
 
-
-async def _kept_alive(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The events, with a comment when there was nothing for a while; a refusal is the last one."""
-    following = asyncio.ensure_future(anext(events, None))
-    try:
+    async def _kept_alive(self) -> AsyncIterator[bytes]:
+        """The events, and comments while there are none; a refusal is the last event."""
         while True:
-            done, _ = await asyncio.wait({following}, timeout=KEEP_ALIVE_SECONDS)
-            if not done:
+            self._following = asyncio.ensure_future(anext(self._events, None))
+            while not (await asyncio.wait({self._following}, timeout=KEEP_ALIVE_SECONDS))[0]:
                 yield b":\n\n"
-                continue
             try:
-                one = following.result()
+                following = self._following.result()
             except Refusal as refusal:
                 yield event(refusal.body())
                 return
-            if one is None:
+            if following is None:
                 return
-            yield one
-            following = asyncio.ensure_future(anext(events, None))
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+            yield following

@@ -9,7 +9,6 @@ import asyncio
 import os
 import re
 import secrets
-import shutil
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -65,7 +64,7 @@ class Llama:
     def __init__(self, path: Path, *, slots: int, context: int, threads: int) -> None:
         import xllamacpp  # late: 0.3 s, and only this class needs it
 
-        self._folder = Path(tempfile.mkdtemp(prefix="llmasos-"))  # 0700; short, as sockets need it
+        self._folder = tempfile.TemporaryDirectory(prefix="llmasos-")  # 0700, short, gone at exit
         self._key = secrets.token_urlsafe(24)
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
@@ -77,7 +76,7 @@ class Llama:
         params.cache_prompt = True
         params.cache_ram_mib = PROMPT_CACHE_MIB
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or _cores()
-        params.hostnames = [str(self._folder / "llama.sock")]
+        params.hostnames = [str(Path(self._folder.name) / "llama.sock")]
         params.api_keys = [self._key]
         params.ui = False
         params.endpoint_slots = False
@@ -85,7 +84,7 @@ class Llama:
         try:
             self._server = xllamacpp.Server(params)
         except RuntimeError as error:
-            shutil.rmtree(self._folder)
+            self._folder.cleanup()
             raise ModelError(f"{path} cannot be loaded: {error}") from error
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=params.hostnames[0]),
@@ -102,7 +101,7 @@ class Llama:
         await self._http.aclose()
         await asyncio.to_thread(self._threads.shutdown)
         del self._server
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.cleanup()
 
     async def trained_context(self) -> int:
         """Longest text in tokens that the model was trained for."""

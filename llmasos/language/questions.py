@@ -15,13 +15,26 @@ from llmasos.language.words import Sentence, is_chinese, names, sentences, stem,
 from llmasos.retrieval import Passage
 
 _GENERIC = frozenset(stem(word) for word in GENERIC)
-_VERB = re.compile(
-    r"\b(?:how (?:do|can|could|would|should|to)|can|could|may|will|(?:want|need|way|able) to)\s+"
-    r"(?:(?:i|we|you|they|one|it|still|also|automatically|somehow|secretly|please)\s+)*(\w+)",
-    re.IGNORECASE,
+_PHRASE = (
+    r"(?:(?:an?|the|my|our|your|their|this|that|any|some|only|all)\s+)*"
+    r"((?:\w[\w-]*\s*){1,3})"
 )
-_WHICH = re.compile(
-    r"\b(?:which|what)\s+((?:\w+\s+){0,2}?\w+)\s+(?:is|are|do|does|can|will|should|has|have)\b",
+_ASKS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\b(?:how (?:do|can|could|would|should|to)|can|could|may|will|(?:want|need|way|able) to)"
+        r"\s+"
+        r"(?:(?:i|we|you|they|one|it|still|also|automatically|somehow|secretly|please)\s+)*"
+        rf"(\w+)(?:\s+{_PHRASE})?",
+        rf"\b(?:is|are) there\s+{_PHRASE}",
+        rf"\b(?:do|does)\s+\w+\s+(?:offer|support|have|provide|include|accept)\s+{_PHRASE}",
+        r"\bhow many\s+((?:\w+\s+){0,2}?\w+)\s+(?:\w+)",
+        r"\b(?:which|what)\s+((?:\w+\s+){0,2}?\w+)\s+(?:is|are|do|does|can|will|should|has|have)\b",
+    )
+)
+"""What a question wants done or told: a verb and the thing after it, or the thing alone."""
+_PREPOSITION = re.compile(
+    r"\b(?:to|for|of|in|on|at|by|from|with|into|about|before|after|when|if|per|as|and|or)\s.*",
     re.IGNORECASE,
 )
 _COMPOUND = re.compile(r"\b[a-z]+-[a-z]+\b", re.IGNORECASE)
@@ -30,8 +43,12 @@ WINDOW = 3
 """Sentences that are read as one piece of evidence."""
 LONGEST_QUOTE = 500
 """Characters of one piece of evidence."""
+LONGEST_QUESTION = 2000
+"""Characters of a question that are looked at: its end."""
 ENOUGH = 0.6
-"""Share of a question's weighted terms that passages must hold to answer it."""
+"""Share of a question's weighted terms that the passages together must hold to answer it."""
+MUCH = 0.55
+"""Share that one of them must hold."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,12 @@ KINDS = (
         r"(?:second|minute|hour|day|week|month|year|秒|分钟|小时|个?工作日|天|周|个?月|年)"
         r"|immediately|instantly|right away|立即|马上",
     ),
-    _kind("count", r"\bhow many\b|多少个|几个", rf"{_AMOUNT}|unlimited|any number|不限"),
+    _kind(
+        "count",
+        r"\bhow many\b|\b(?:maximum|minimum|largest) (?:number|amount)\b|多少个|几个",
+        r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten)\b|unlimited|any number"
+        r"|[一二三四五六七八九十]|不限",
+    ),
     _kind(
         "date",
         r"\bwhat (?:date|day|time)\b|哪一?天|几点|什么时候",
@@ -93,14 +115,20 @@ class Question:
     @classmethod
     def of(cls, text: str, context: str = "") -> "Question":
         """Take a question apart. context: the earlier question that it leans on."""
+        text, context = text[-LONGEST_QUESTION:], context[-LONGEST_QUESTION:]
         weights = {term: 0.25 if term in _GENERIC else 0.5 for term in terms(context)}
         weights |= {
             term: 0.25 if term in _GENERIC or term.isdigit() else 1.0 for term in terms(text)
         }
-        wanted = [match.group(1) for match in _VERB.finditer(text)]
-        wanted += [match.group(1).split()[-1] for match in _WHICH.finditer(text)]
+        required = {
+            term
+            for pattern in _ASKS
+            for match in pattern.finditer(text)
+            for part in match.groups("")
+            for term in _telling(_PREPOSITION.sub("", part))[:1]
+        }
         asked_names = {term for name in names(text) for term in terms(name)}
-        required = {term for word in wanted for term in terms(word)} | asked_names
+        required |= asked_names
         for compound in _COMPOUND.findall(text):
             required |= set([t for t in terms(compound) if weights.get(t, 0) == 1.0][:1])
         weights |= {term: 1.5 for term in asked_names if term in weights}
@@ -159,6 +187,10 @@ class Evidence:
         return self.passage.text[self.sentences[0].start : self.sentences[-1].end]
 
 
+def _telling(words: str) -> list[str]:
+    return [term for term in terms(words) if term not in _GENERIC]
+
+
 @lru_cache(maxsize=5_000)
 def same(term: str) -> frozenset[str]:
     """The terms that mean the same as this one, itself among them."""
@@ -197,14 +229,16 @@ def find_evidence(question: Question, passages: Sequence[Passage]) -> list[Evide
 
 
 def holds(question: Question, evidence: Sequence[Evidence]) -> bool:
-    """Whether what was found holds what is asked for: in its passages enough of the terms and all
-    of the required ones, and in one piece about it the kind of fact that is wanted.
+    """Whether what was found holds what is asked for: one passage holds the required terms and
+    much of the others, all together enough, and a piece about it the kind of fact that is wanted.
     """
-    texts = {id(e.passage): f"{e.passage.title}\n{e.passage.text}" for e in evidence}
-    found = {term for text in texts.values() for term in terms(text)}
-    if not evidence or question.coverage(found) < ENOUGH or question.missing(found):
+    passages = list({id(each.passage): each.passage for each in evidence}.values())
+    found = [frozenset(terms(f"{each.title}\n{each.text}")) for each in passages]
+    if question.coverage(frozenset().union(*found)) < ENOUGH:
         return False
-    about = [e.facts for e in evidence if question.coverage(terms(e.context)) >= ENOUGH]
+    if not any(question.coverage(one) >= MUCH and not question.missing(one) for one in found):
+        return False
+    about = [each.facts for each in evidence if question.coverage(terms(each.context)) >= ENOUGH]
     return all(any(kind.given.search(text) for text in about) for kind in question.kinds)
 
 

@@ -99,8 +99,10 @@ def numbers(text: str) -> set[str]:
 
 def names(text: str) -> set[str]:
     """The names of a text, lower-case: acronyms, addresses, and capitalised words in a sentence."""
-    found = set(re.findall(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b|https?://[^\s)>`\]]+", text))
-    found |= set(re.findall(r"\b[A-Z]{2,}s?\b|\b\w*[a-z][A-Z]\w*\b", text))
+    found = set(
+        re.findall(r"\b[\w.+-]{1,64}@[\w-]{1,63}\.[\w.]{1,63}\b|https?://[^\s)>`\]]+", text)
+    )
+    found |= set(re.findall(r"\b[A-Z]{2,}s?\b|\b\w{0,40}[a-z][A-Z]\w*\b", text))
     for sentence in sentences(text):
         inside = re.sub(r"^\W*\w+", "", sentence.text)
         found |= set(re.findall(r"(?<![\w'’-])[A-Z][\w-]*[a-z]", inside))
@@ -108,7 +110,8 @@ def names(text: str) -> set[str]:
 
 
 _BREAK = re.compile(
-    r"(?<=[.!?])[\"')*\]]*\s+(?=[\"'(*\[>`]*[A-Z0-9\"'(*\[`])|(?<=[。！？；])[”’」』）]*|\n\s*\n|\n(?=\s*(?:[-*+>#|]|\d+[.)])\s)"
+    r"(?<=[.!?])[\"')*\]]*\s+(?=[\"'(*\[>`]*[A-Z0-9\"'(*\[`])"
+    r"|(?<=[。！？；])[”’」』）]*|\n\s*\n|\n(?=\s*(?:[-*+>#|]|\d+[.)])\s)"
 )
 _ABBREVIATED = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|Mr|Mrs|Ms|Dr|No|St)\.|^\W*\d+\.)$")
 

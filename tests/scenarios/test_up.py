@@ -97,6 +97,16 @@ def test_what_the_documents_do_not_hold_is_not_invented(up: Any) -> None:
     assert job["reply"]["citations"] == []
 
 
+def test_an_answer_says_which_agent_was_chosen(up: Any, slack: SlackStandIn) -> None:
+    ts = slack.dm("How long does a refund take?")
+
+    slack.wait(lambda: slack.answers(slack.im(), ts), seconds=60)
+
+    (answer,) = slack.answers(slack.im(), ts)
+    assert "refunds.md" in answer.small_print
+    assert "Answered by customer_service" in answer.small_print
+
+
 def test_a_follow_up_in_a_thread_needs_no_mention(up: Any, slack: SlackStandIn) -> None:
     first = slack.say("C2", "customer_service: How long does a refund take?")
     the_answer(slack, "C2", first)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llmasos.events import Citation, Failure, Reply
+from llmasos.request import LOCAL, Principal, conversation_of
 
 REPLY = Reply(
     text="Within 14 days [1].",
@@ -23,8 +24,18 @@ def test_a_run_is_accepted_with_its_job(desk: Any) -> None:
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
     assert (job["agent"], job["status"], job["reply"]) == ("echo", "queued", None)
     request = desk.doors.jobs.find(job["id"]).request
-    assert (request.text, request.conversation) == ("How long do refunds take?", "c1")
+    assert request.text == "How long do refunds take?"
+    assert request.conversation == conversation_of(LOCAL, "c1")
     assert request.principal.id == "local"
+
+
+def test_nobody_enters_anothers_conversation_by_its_name(desk: Any) -> None:
+    mine = desk.ask("one", conversation="slack:T1:C1:17").json()
+    hers = desk.ask("two", conversation="slack:T1:C1:17", principal={"id": "slack:T1:U1"}).json()
+
+    names = [desk.doors.jobs.find(job["id"]).request.conversation for job in (mine, hers)]
+    assert names[1] == conversation_of(Principal(id="slack:T1:U1"), "slack:T1:C1:17")
+    assert len({*names, "slack:T1:C1:17"}) == 3
 
 
 def test_a_run_can_be_waited_for(desk: Any) -> None:

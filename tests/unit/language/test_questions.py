@@ -71,3 +71,8 @@ def test_a_list_of_steps_is_one_piece():
 def test_nothing_holds_nothing():
     assert not held("Anything?")
     assert not held("", PRICES) or Question.of("").weights == {}
+
+
+def test_a_hostile_question_is_read_in_time():
+    for text in ("what is " * 2500, "a-" * 10_000, "how do i " * 2000, "写" * 20_000):
+        Question.of(text)

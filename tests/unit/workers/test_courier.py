@@ -172,8 +172,8 @@ def test_an_address_that_takes_too_long_is_named() -> None:
     let_go = threading.Event()
     channel = RecordingChannel(before_finish=lambda _: let_go.wait(30) and None)
     hung = Courier(channel, "test:slow", TURN, MemoryPostJournal(), lambda *_: None)
-    couriers = Couriers([hung])
-    couriers.start()
+    couriers = Couriers(lambda agent: [hung])
+    couriers.start("echo")
 
     assert couriers.finish(Reply(text="done"), timeout=0.1) == ["test:slow"]
 

@@ -84,3 +84,10 @@ def test_a_flow_may_return_its_answer(returned: Any) -> None:
 def test_a_flow_that_gives_nothing_is_said_to() -> None:
     with pytest.raises(AgentBroke, match="NoneType"):
         emissions("echo", None)
+
+
+def test_a_reply_that_cannot_be_stored_is_the_agents_fault() -> None:
+    citation = Citation(source="a.md", title="A", quote="q", score=float("nan"))
+
+    with pytest.raises(AgentBroke, match="JSON"):
+        filled(Reply(text="x", citations=(citation,))).reply()

@@ -1,0 +1,59 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from integrations.cli.main import build
+
+
+@pytest.fixture
+def llmasos(make_settings, tmp_path, monkeypatch):
+    """Runs `llmasos agents …` over a configuration of its own."""
+    make_settings('agents = ["my_agents"]\n')
+    (tmp_path / "my_agents").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str):
+        return CliRunner().invoke(build("agents"), ["agents", *words])
+
+    return run
+
+
+def test_a_new_agent_works_at_once(llmasos):
+    made = llmasos("new", "billing-desk")
+
+    listed = llmasos("list", "--json")
+
+    assert made.exit_code == 0, made.output
+    assert "Now name it" not in made.output
+    agents = {each["name"]: each for each in json.loads(listed.stdout)}
+    assert agents["billing-desk"]["from"].endswith("my_agents/billing_desk.py")
+
+
+def test_nothing_is_overwritten(llmasos, tmp_path):
+    llmasos("new", "billing")
+
+    again, built_in = llmasos("new", "billing"), llmasos("new", "writing")
+
+    assert "is there already" in str(again.exception)
+    assert "is there already" in str(built_in.exception)
+    assert [path.name for path in (tmp_path / "my_agents").glob("*.py")] == ["billing.py"]
+
+
+@pytest.mark.parametrize("name", ["Billing", "auto", "../x", ""])
+def test_a_wrong_name_writes_nothing(llmasos, tmp_path, name):
+    assert llmasos("new", name).exit_code != 0
+    assert list((tmp_path / "my_agents").iterdir()) == []
+
+
+def test_show_prints_what_an_agent_is_made_of(llmasos):
+    shown = llmasos("show", "customer_service")
+    as_json = json.loads(llmasos("show", "customer_service", "--json").stdout)
+
+    assert "knowledge: help-center" in shown.stdout
+    assert as_json["knowledge"] == ["help-center"]
+    assert as_json["checked"] is True
+
+
+def test_an_unknown_agent_is_named_with_the_nearest(llmasos):
+    assert "Did you mean 'writing'" in str(llmasos("show", "writting").exception)
