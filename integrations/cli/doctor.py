@@ -8,6 +8,7 @@ import typer
 
 from integrations.cli.console import Json, print_json, settings
 from llmasos.errors import HomeNotWritable, LLMasOSError
+from llmasos.packages import check_packages
 from llmasos.settings import Settings
 
 
@@ -35,6 +36,7 @@ def command(context: typer.Context, as_json: Json = False) -> None:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at every part, the ones that others stand on first."""
+    yield _look("packages", _packages)
     yield _look("home", lambda: _home(settings))
     yield _look("models", lambda: _models(settings))
     yield _look("agents", lambda: _agents(settings))
@@ -48,6 +50,11 @@ def _look(part: str, look: Callable[[], str]) -> Finding:
         return Finding(part, None, look())
     except LLMasOSError as error:
         return Finding(part, str(error))
+
+
+def _packages() -> str:
+    check_packages()
+    return "all five are ours"
 
 
 def _home(settings: Settings) -> str:

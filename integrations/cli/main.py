@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from llmasos.errors import LLMasOSError, UsageError
+from llmasos.packages import check_packages
 
 COMMANDS = {
     "init": "Write a commented llmasos.toml, a sample agent and a secret.",
@@ -78,6 +79,7 @@ def wanted_command(words: list[str]) -> str | None:
 def main() -> None:
     """Run the command line; an error of ours is one line and an exit code."""
     try:
+        check_packages()
         build(wanted_command(sys.argv[1:]))()
     except LLMasOSError as error:
         typer.echo(f"llmasos: {error}", err=True)

@@ -1,5 +1,6 @@
 """The command line's root: light, and plain about mistakes."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -97,3 +98,19 @@ def test_settings_are_shown_without_secrets(
 
     assert "postgresql://u:***@h/db" in shown
     assert "hidden" not in shown
+
+
+def test_a_hidden_package_is_named_before_anything_else(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").write_text("")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "integrations.cli.main", "agents", "list"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert f"is hidden by another one at {tmp_path / 'agents'}" in done.stderr
