@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmasos.errors import AgentDefinitionError
 from llmasos.events import Event
@@ -16,12 +16,10 @@ from llmasos.generation import Options
 from llmasos.request import AUTO
 from llmasos.tools import Tool, as_tool
 
-if TYPE_CHECKING:  # Turn knows the agent that it is for
-    from llmasos.turn import Turn
-
 Emitted = Event | str
 """What a flow may yield: an event, or a plain text that is a piece of the answer."""
-Flow = Callable[["Turn"], Iterator[Emitted]]
+Flow = Callable[[Any], Iterator[Emitted]]
+"""A generator function over a `Turn`, which knows its agent: so its type is not named here."""
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 RESERVED = (AUTO, "load")
@@ -75,14 +73,6 @@ class Agent:
             object.__setattr__(self, "users", tuple(self.users))
         if self.checked is None:
             object.__setattr__(self, "checked", bool(self.knowledge))
-
-    def run(self, turn: "Turn") -> Iterator[Emitted]:
-        """Answer one message: yields events, the last of them a `Reply`."""
-        if self.flow is not None:
-            return self.flow(turn)
-        from llmasos.flow import answer  # late: the flow builds on what an agent is
-
-        return answer(turn)
 
     def with_changes(self, **changes: Any) -> "Agent":
         """This agent with some fields replaced."""

@@ -1,7 +1,8 @@
-"""The flow of a declared agent: from its tools, its collections, or the model alone.
+"""How an agent answers: by its own flow, or from its tools, its collections, the model alone.
 
-A tool is asked first (`tool_choice.py`). An agent with knowledge answers as `grounded.py` says; the
-others stream what the model says to their instructions and the conversation. Start at `answer`.
+Whoever has a turn calls `run`. For a declared agent a tool is asked first (`tool_choice.py`); one
+with knowledge answers as `grounded.py` says; the others stream what the model says to their
+instructions and the conversation. Start at `run`.
 """
 
 from collections.abc import Iterator
@@ -17,8 +18,13 @@ from llmasos.tool_choice import choose_call
 from llmasos.turn import Turn
 
 
+def run(turn: Turn) -> Iterator[Emitted]:
+    """Answer one message: yields events and texts, a `Reply` last."""
+    return (turn.agent.flow or answer)(turn)
+
+
 def answer(turn: Turn) -> Iterator[Emitted]:
-    """Answer one message."""
+    """The flow of a declared agent."""
     choice = choose_call(turn)
     if choice:
         tool, arguments = choice

@@ -10,7 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_type_hints, overload
+from typing import Any, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -19,9 +19,6 @@ from pydantic_core import to_json
 
 from llmasos.docstrings import describe
 from llmasos.errors import InvalidRequest, ToolDefinitionError
-
-if TYPE_CHECKING:  # a Turn knows its agent, an agent its tools
-    from llmasos.turn import Turn
 
 TURN = ("llmasos.turn", "Turn")
 """Module and name of the type that a tool's first parameter may ask for."""
@@ -47,14 +44,14 @@ class Tool:
     effect: bool = False
     arguments: type[BaseModel] | None = None
     takes_turn: bool = False
-    turn: "Turn | None" = None
+    turn: object = None  # a Turn knows its agent and an agent its tools, so this end stays blind
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The plain function: a decorated function stays usable as one."""
         return self.run(*args, **kwargs)
 
-    def bound(self, turn: "Turn") -> "Tool":
-        """This tool within a turn, for functions that ask for one."""
+    def bound(self, turn: object) -> "Tool":
+        """This tool within a `Turn`, for functions that ask for one."""
         return replace(self, turn=turn) if self.takes_turn else self
 
     def call(self, arguments: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from llmasos.errors import (
     UsageError,
 )
 from llmasos.events import Event, Failure, Reply, Restarted, Status, Token
+from llmasos.flow import run
 from llmasos.generation import Message, Usage
 from llmasos.jobs import QUEUE, Dispatcher, Job
 from llmasos.settings import WorkerSettings
@@ -174,7 +175,7 @@ class Attempt:
         self._couriers.start(agent.name)
         self._couriers.show(Draft(status=FIRST_STATUS))
         transcript = Transcript(agent.name, checked=bool(agent.checked))
-        flow = emissions(agent.name, self._guarded(agent.name, lambda: agent.run(turn)))
+        flow = emissions(agent.name, self._guarded(agent.name, lambda: run(turn)))
         try:
             while not transcript.replied:
                 emitted = self._guarded(agent.name, lambda: next(flow, END))

@@ -5,6 +5,7 @@ from typing import Any
 
 from llmasos.agent import Agent
 from llmasos.events import Reply
+from llmasos.flow import run
 from llmasos.generation import Backend, Message
 from llmasos.llm import LLM
 from llmasos.request import LOCAL, Attachment, Principal, Request
@@ -46,7 +47,7 @@ def make_turn(
 def reply_of(turn: Turn, seen: Callable[[Any], object] = lambda event: None) -> Reply:
     """Let the turn's agent answer; gives its reply. seen: called with each thing that it yields."""
     last: Any = None
-    for last in turn.agent.run(turn):
+    for last in run(turn):
         seen(last)
     if not isinstance(last, Reply):
         raise AssertionError(f"the agent ended with {last!r}, not with a Reply")

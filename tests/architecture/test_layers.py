@@ -27,29 +27,27 @@ FENCES = {
 }
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Each imported module's name, and whether it is imported when the module is."""
-    tree = ast.parse((ROOT / path).read_text())
-    top = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
+def imports(path: Path) -> Iterator[str]:
+    """Each thing that is imported, late imports and those for types included."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, id(node) in top) for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield from ((f"{node.module}.{alias.name}", id(node) in top) for alias in node.names)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_a_module_imports_only_its_own_layer_and_those_below(path: Path) -> None:
     own = LAYERS.index(path.parts[0])
-    heads = {name.split(".")[0] for name, _ in imports(path)}
+    heads = {name.split(".")[0] for name in imports(path)}
 
     assert {h for h in heads if h in LAYERS and LAYERS.index(h) > own} == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_a_vendor_is_known_behind_its_fence_only(path: Path) -> None:
-    heads = {name.split(".")[0] for name, _ in imports(path)}
+    heads = {name.split(".")[0] for name in imports(path)}
 
     outside = {
         vendor
@@ -62,16 +60,12 @@ def test_a_vendor_is_known_behind_its_fence_only(path: Path) -> None:
 
 def test_no_module_imports_itself_in_a_circle() -> None:
     names = {".".join(p.with_suffix("").parts).removesuffix(".__init__"): p for p in MODULES}
-    graph = {
-        name: {
-            target
-            for imported, at_top in imports(path)
-            if at_top
-            for target in (imported, imported.rpartition(".")[0])
-            if target in names and target != name
-        }
-        for name, path in names.items()
-    }
+    graph: dict[str, set[str]] = {name: set() for name in names}
+    for name, path in names.items():
+        for imported in imports(path):
+            module = imported if imported in names else imported.rpartition(".")[0]
+            if module in names and module != name:
+                graph[name].add(module)
 
     assert list(cycles(graph)) == []
 
