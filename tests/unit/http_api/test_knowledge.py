@@ -1,0 +1,178 @@
+"""Knowledge over HTTP: what callers find, and what does not exist for them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from integrations.http_api.app import create_app
+from knowledge import KnowledgeBase
+from llmasos.testing.retrieval import HashingEmbedder
+
+REFUNDS = "# Refunds\n\nA refund takes 14 days from the day the parcel reaches us.\n"
+DELIVERY = "# Delivery\n\nParcels leave the warehouse on weekdays before noon.\n"
+
+
+@pytest.fixture
+def knowledge(desk: Any, tmp_path: Path) -> Iterator[KnowledgeBase]:
+    """A collection that everyone may read, and one for a few."""
+    folder = tmp_path / "documents"
+    (folder / "shop").mkdir(parents=True)
+    (folder / "refunds.md").write_text(REFUNDS)
+    (folder / "shop" / "delivery.md").write_text(DELIVERY)
+    base = KnowledgeBase(desk.doors.settings.knowledge_dir, HashingEmbedder())
+    base.add("help-center", [folder])
+    base.add("board", [folder / "refunds.md"])
+    base.set_readers("board", ["slack:T1:U1"])
+    yield base
+    base.close()
+
+
+@pytest.fixture
+def http(desk: Any, knowledge: KnowledgeBase) -> TestClient:
+    """The API over these collections."""
+    app = create_app(replace(desk.doors, knowledge=knowledge))
+    return TestClient(app, base_url="http://127.0.0.1")
+
+
+def sources(http: TestClient) -> list[str]:
+    """The documents that are left in the help center."""
+    listed = http.get("/v1/knowledge/help-center/documents").json()["documents"]
+    return [each["source"].rpartition("documents/")[2] for each in listed]
+
+
+def test_a_search_gives_the_nearest_passages_with_their_places(http: TestClient) -> None:
+    asked = {"query": "How many days does a refund take?", "k": 1}
+
+    answer = http.post("/v1/knowledge/help-center/search", json=asked)
+
+    (passage,) = answer.json()["passages"]
+    assert answer.status_code == 200
+    assert set(passage) == {"source", "title", "text", "span", "score"}
+    assert passage["source"].endswith("refunds.md#refunds")
+    assert REFUNDS[slice(*passage["span"])] == passage["text"]
+    assert 0 < passage["score"] <= 1
+
+
+def test_collections_and_documents_are_listed(http: TestClient) -> None:
+    collections = http.get("/v1/knowledge").json()["collections"]
+
+    assert [(each["collection"], each["documents"]) for each in collections] == [("help-center", 2)]
+    assert sources(http) == ["refunds.md", "shop/delivery.md"]
+
+
+WAYS = pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "search", {"query": "refund"}),
+        ("GET", "documents", None),
+        ("DELETE", "documents?source=refunds.md", None),
+    ],
+    ids=["search", "list", "remove"],
+)
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["board", "help-centre", "..", "%2e%2e%2fjobs", "a" * 300, "%00"])
+def test_what_a_caller_may_not_read_is_as_good_as_not_there(
+    http: TestClient, method: str, path: str, body: Any, name: str
+) -> None:
+    answer = http.request(method, f"/v1/knowledge/{name}/{path}", json=body)
+
+    said = answer.json()["error"]["message"]
+    assert answer.status_code == 404
+    assert "board" not in said.replace("'board'", "")
+
+
+@WAYS
+def test_a_misspelt_collection_is_told_the_nearest(
+    http: TestClient, method: str, path: str, body: Any
+) -> None:
+    answer = http.request(method, f"/v1/knowledge/help-centre/{path}", json=body)
+
+    assert "Did you mean 'help-center'?" in answer.json()["error"]["message"]
+
+
+def test_who_has_the_right_finds_what_others_do_not(http: TestClient) -> None:
+    asked = {"query": "refund", "principal": {"id": "slack:T1:U1"}}
+
+    answer = http.post("/v1/knowledge/board/search", json=asked)
+
+    assert len(answer.json()["passages"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"query": " "},
+        {"query": "x" * 2_001},
+        {"query": "x", "k": 0},
+        {"query": "x", "k": 101},
+        {"query": "x", "filter": "1=1"},
+        {"query": "x", "principal": {"id": ""}},
+    ],
+    ids=["none", "blank", "long", "k 0", "k 101", "unknown field", "nobody"],
+)
+def test_a_search_that_makes_no_sense_is_refused(http: TestClient, body: dict[str, Any]) -> None:
+    answer = http.post("/v1/knowledge/help-center/search", json=body)
+
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"]
+
+
+def test_documents_are_removed_by_source_and_found_no_more(
+    http: TestClient, knowledge: KnowledgeBase
+) -> None:
+    (refunds,) = (d.source for d in knowledge.documents("help-center") if "refunds" in d.source)
+
+    gone = http.delete("/v1/knowledge/help-center/documents", params={"source": refunds})
+
+    found = http.post("/v1/knowledge/help-center/search", json={"query": "refund"}).json()
+    assert gone.json()["removed"] == [refunds]
+    assert sources(http) == ["shop/delivery.md"]
+    assert [each for each in found["passages"] if "refunds" in each["source"]] == []
+
+
+def test_a_source_that_is_not_there_removes_nothing(http: TestClient) -> None:
+    wrong = {"source": ["refunds.md", "nothing.md"]}
+
+    answers = [
+        http.delete("/v1/knowledge/help-center/documents", params=params)
+        for params in (wrong, {}, {"source": ""})
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    assert len(sources(http)) == 2
+
+
+def test_a_damaged_collection_does_not_hide_the_others(
+    http: TestClient, desk: Any, make_damage: Callable[[str], None]
+) -> None:
+    make_damage("board")
+
+    answer = http.get("/v1/knowledge")
+    search = http.post("/v1/knowledge/help-center/search", json={"query": "refund"})
+    misspelt = http.get("/v1/knowledge/help-centre/documents")
+
+    assert answer.status_code == 200
+    assert [each["collection"] for each in answer.json()["collections"]] == ["help-center"]
+    assert "board" in answer.json()["damaged"][0]["error"]
+    assert search.status_code == 200
+    assert misspelt.status_code == 404
+
+
+@pytest.fixture
+def make_damage(desk: Any, knowledge: KnowledgeBase) -> Callable[[str], None]:
+    """Overwrites a collection's store."""
+
+    def damage(collection: str) -> None:
+        knowledge.close()
+        for path in (desk.doors.settings.knowledge_dir / collection).rglob("*"):
+            if path.is_file() and path.suffix in (".db", ".sqlite"):
+                path.write_bytes(b"no database" * 1000)
+
+    return damage
