@@ -5,7 +5,7 @@ Code that was not run is called untested, code that fails is said to fail. Start
 
 from collections.abc import Iterator
 
-from agents.code_request import block_of, checks_in
+from agents.code_request import block_of, checks_in, named_as_asked
 from agents.code_trial import Trial, tried
 from llmasos.agent import Agent, Emitted, prompt
 from llmasos.errors import SandboxUnavailable
@@ -36,6 +36,7 @@ def answer(turn: Turn) -> Iterator[Emitted]:
     checks = checks_in("\n".join([turn.text, *(each.text for each in turn.attachments)]))
     try:
         yield turn.status(say("code_running", turn.text))
+        code = named_as_asked(code, checks)
         trial = tried(turn, code, checks)
         if not trial.passed:
             yield turn.status(say("code_repairing", turn.text))
@@ -70,6 +71,7 @@ def _repaired(
     language, better = _written(turn, [*messages[:1], again])
     if language not in PYTHON or better == code:
         return code, trial
+    better = named_as_asked(better, checks)
     second = tried(turn, better, checks)
     return (better, second) if second.score > trial.score else (code, trial)
 

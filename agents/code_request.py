@@ -5,8 +5,9 @@ return 4". Knows nothing of models. Start reading at `checks_in`.
 """
 
 import ast
+import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 
 MOST_CHECKS = 20
@@ -31,6 +32,18 @@ def checks_in(text: str) -> list[str]:
     return list(found)[:MOST_CHECKS]
 
 
+def named_as_asked(code: str, checks: Sequence[str]) -> str:
+    """The code, its only function named as the checks call it, where the model chose otherwise."""
+    if not parses(code):
+        return code
+    functions = [each.name for each in ast.parse(code).body if isinstance(each, ast.FunctionDef)]
+    known = {*functions, *dir(builtins), *re.findall(r"(?:class|import|as)\s+(\w+)", code)}
+    missing = {name for check in checks for name in _called(check)} - known
+    if len(functions) != 1 or len(missing) != 1:
+        return code
+    return re.sub(rf"\b{functions[0]}\b", missing.pop(), code)
+
+
 def block_of(answer: str) -> tuple[str, str]:
     """Language and text of an answer's first code block; a bare answer counts if it is Python."""
     match = _BLOCK.search(answer)
@@ -47,6 +60,12 @@ def parses(code: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+def _called(check: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(check)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id
 
 
 def _doctests(text: str) -> Iterator[str]:

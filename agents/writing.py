@@ -22,22 +22,27 @@ from llmasos.flow import converse, prompt_of
 from llmasos.generation import Options
 from llmasos.language.phrases import say
 from llmasos.language.words import sentences, terms
-from llmasos.prompting import sampling
+from llmasos.prompting import ENDS, sampling
 from llmasos.turn import Turn
 
 PROMPTS: dict[Name, str] = {
     name: prompt(__package__, f"writing_{name}.md")
-    for name in ("title", "continue", "rewrite", "proofread", "summarise", "free")
+    for name in ("title", "rewrite", "proofread", "summarise", "free")
 }
 LONGEST_TITLE = 90
 """Characters."""
+CONTINUED = 1_500
+"""Characters of the end of a text that its continuation is made of."""
 
 
 def answer(turn: Turn) -> Iterator[Emitted]:
     """Do the piece of writing that a message asks for."""
     task = _with_file(turn, task_of(turn.text))
-    if task.name in ("free", "continue") or not task.text:
-        yield from converse(turn, PROMPTS[task.name if task.text else "free"])
+    if task.name == "free" or not task.text:
+        yield from converse(turn, PROMPTS["free"])
+        return
+    if task.name == "continue":
+        yield from _continued(turn, task)
         return
     yield turn.status(say("writing_text", turn.text))
     written = "".join(_generated(turn, task)).strip().strip('"“”')
@@ -51,6 +56,25 @@ def _with_file(turn: Turn, task: Task) -> Task:
     if task.text or not turn.attachments:
         return task
     return replace(task, text=turn.attachments[0].text)
+
+
+def _continued(turn: Turn, task: Task) -> Iterator[Emitted]:
+    """What the model goes on with from the text itself: no instruction stands between the two."""
+    yield turn.status(say("writing_text", turn.text))
+    text = ""
+    end = task.text[-CONTINUED:].rstrip()
+    for piece in turn.llm.stream_text(end, **sampling(turn.agent.options)):
+        turn.checkpoint()
+        text += piece
+        yield Token(text=piece)
+    yield Reply(text=_whole(text).strip() or say("empty", turn.text))
+
+
+def _whole(text: str) -> str:
+    """A text without its last sentence, if that was broken off and is not the only one."""
+    parts = sentences(text)
+    broken = bool(parts) and not text.rstrip().endswith(ENDS)
+    return text[: parts[-1].start] if broken and len(parts) > 1 else text
 
 
 def _generated(turn: Turn, task: Task) -> Iterator[str]:

@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+import structlog
 from pydantic import ValidationError
 
-from llmasos.errors import InvalidRequest
+from llmasos.errors import EngineError, InvalidRequest
 from llmasos.generation import Backend, Message, ModelInfo, Options, Piece, Sampling, Usage
 
 if TYPE_CHECKING:
     from llmasos.engine.launch import EngineProcess
     from llmasos.settings import Settings
+
+log = structlog.get_logger()
 
 AnyMessage = Message | Mapping[str, str] | tuple[str, str]
 """A message, `{"role": …, "content": …}`, or `("user", "Hello")`."""
@@ -80,7 +83,7 @@ class LLM:
             raise InvalidRequest("The prompt is empty.")
         if max_length is not None:
             options = self._within(options, prompt, max_length)
-        return self._pieces(lambda: self.backend.generate(prompt, options))
+        return self._pieces(prompt, lambda: self.backend.generate(prompt, options))
 
     def chat(self, messages: Sequence[AnyMessage], **sampling: Unpack[Sampling]) -> str:
         """The answer to a conversation. Raises InvalidRequest or an EngineError."""
@@ -94,7 +97,10 @@ class LLM:
         conversation = [as_message(message) for message in messages]
         if not conversation:
             raise InvalidRequest("There is no message to answer.")
-        return self._pieces(lambda: self.backend.chat(conversation, options))
+        return self._pieces(
+            "\n".join(message.content for message in conversation),
+            lambda: self.backend.chat(conversation, options),
+        )
 
     def count_tokens(self, text: str) -> int:
         """The number of tokens that a text has for this model."""
@@ -133,24 +139,40 @@ class LLM:
             )
         return options.model_copy(update={"max_new_tokens": room})
 
-    def _pieces(self, begin: Callable[[], Iterator[Piece]]) -> Iterator[str]:
-        """The texts of a generation, counted."""
-        started, first = time.monotonic(), True
+    def _pieces(self, prompt: str, begin: Callable[[], Iterator[Piece]]) -> Iterator[str]:
+        """The texts of a generation, counted; also of one that is stopped before its end.
+
+        prompt: what is counted when it is stopped, since the server tells its counts at the end.
+        """
+        started, spoken = time.monotonic(), 0
         pieces = begin()
         try:
             for piece in pieces:
                 if self.usage is not None:
-                    if first and piece.text and self.usage.first_token_ms is None:
+                    if piece.text and self.usage.first_token_ms is None:
                         self.usage.first_token_ms = (time.monotonic() - started) * 1000
                     self.usage.prompt_tokens += piece.prompt_tokens
                     self.usage.completion_tokens += piece.completion_tokens
-                first = first and not piece.text
                 if piece.text:
+                    spoken += 1  # a server sends a piece a token
                     yield piece.text
+        except GeneratorExit:
+            if self.usage is not None:
+                self.usage.prompt_tokens += self._count_if_possible(prompt)
+                self.usage.completion_tokens += spoken
+            raise
         finally:
             close = getattr(pieces, "close", None)
             if close:
                 close()
+
+    def _count_if_possible(self, text: str) -> int:
+        """The tokens of a text; none when the engine is gone, since counting is not the job."""
+        try:
+            return self.count_tokens(text)
+        except EngineError as error:
+            log.debug("llm.not_counted", error=str(error))
+            return 0
 
 
 def as_message(message: AnyMessage) -> Message:

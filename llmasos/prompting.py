@@ -16,7 +16,8 @@ SMALL_PROMPT = 700
 """Tokens of a prompt for such a model."""
 PER_MESSAGE = 8
 """Tokens that a chat template adds to each message, about."""
-_ENDS = tuple(".!?。！？…:：)]\"”'`")
+ENDS = tuple(".!?。！？…:：)]\"”'`")
+"""What a sentence that was not broken off ends with."""
 
 
 def sampling(options: Options) -> Sampling:
@@ -65,7 +66,7 @@ def whole_sentences(pieces: Iterable[str]) -> Generator[str, None, None]:
                 yield sentence.text
             if len(found) > 1:
                 rest = rest[found[-1].start :]
-        if rest.strip().endswith(_ENDS):
+        if rest.strip().endswith(ENDS):
             yield rest.strip()
     finally:
         close = getattr(pieces, "close", None)

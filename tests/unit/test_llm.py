@@ -57,6 +57,17 @@ def test_a_wrong_option_is_named(sampling: Any) -> None:
         LLM(ScriptedEngine(["Hello"])).chat([("user", "Hi")], **sampling)
 
 
+def test_a_text_that_is_stopped_before_its_end_is_counted_too() -> None:
+    usage = Usage()
+    llm = LLM(ScriptedEngine(["one two three four"])).metered(usage)
+
+    pieces = llm.stream_chat([("user", "Count to four")])
+    assert [next(pieces), next(pieces)] == ["one", " two"]
+    pieces.close()
+
+    assert (usage.prompt_tokens, usage.completion_tokens) == (3, 2)
+
+
 def test_use_is_added_up_over_calls() -> None:
     usage = Usage()
     llm = LLM(ScriptedEngine(["one two", "three"])).metered(usage)

@@ -1,6 +1,6 @@
 import pytest
 
-from agents.code_request import block_of, checks_in
+from agents.code_request import block_of, checks_in, named_as_asked
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,30 @@ def test_the_first_block_of_an_answer_is_its_code():
     assert block_of("```python\nx = 1\ny = 2") == ("python", "x = 1\ny = 2\n")
     assert block_of("def f():\n    return 1") == ("python", "def f():\n    return 1\n")
     assert block_of("I cannot do that.") == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("def fibonacci(n):\n    return fibonacci(n - 1)\n", "fib"),
+        ("import math\ndef f(n):\n    return math.sqrt(n)\n", "fib"),
+    ],
+)
+def test_the_only_function_gets_the_name_that_was_asked_for(code, name):
+    named = named_as_asked(code, ["fib(10) == 55", "sorted([fib(1)]) == [1]"])
+
+    assert f"def {name}(n)" in named
+    assert "fibonacci" not in named
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def fib(n):\n    return n\n",
+        "def one(n):\n    return n\ndef two(n):\n    return n\n",
+        "def broken(:\n",
+        "from mine import fib\ndef helper(n):\n    return n\n",
+    ],
+)
+def test_code_is_left_alone_where_it_is_not_clear_what_was_meant(code):
+    assert named_as_asked(code, ["fib(10) == 55"]) == code

@@ -5,7 +5,8 @@ from agents.writing_gate import changes, only_corrected, tidied
 from agents.writing_tasks import task_of
 from llmasos.events import Token
 from llmasos.request import Attachment
-from llmasos.testing.turns import reply_of
+from llmasos.testing.engine import ScriptedEngine
+from llmasos.testing.turns import make_turn, reply_of
 
 TEXT = (
     "The library in Hamburg opened in 1998 and was renovated by Anna Keller in 2015. "
@@ -56,6 +57,15 @@ def test_free_writing_streams(ask):
 
     assert len(pieces) == 3
     assert reply.text == "Dear all, thanks."
+
+
+def test_a_continuation_goes_on_from_the_text_itself_and_ends_whole():
+    engine = ScriptedEngine([" She opened it. It said that he w"])
+
+    reply = reply_of(make_turn(writing, "Continue this: A letter came.", engine))
+
+    assert engine.calls[0].messages[-1].content == "A letter came."
+    assert reply.text == "She opened it."
 
 
 def test_a_correction_is_shown_and_listed(ask):
