@@ -42,6 +42,12 @@ class Doors:
     knowledge: KnowledgeBase
     conversations: Conversations
     feedback: Feedback
+    own_worker: bool = False
+    """Whether jobs run within this process, so that no other worker is needed."""
+
+    def has_worker(self) -> bool:
+        """Whether anybody is there to run jobs."""
+        return self.own_worker or self.jobs.live_workers() > 0
 
     def checks(self) -> dict[str, str | None]:
         """What the system stands on: None where it answers, else why not."""
@@ -58,7 +64,7 @@ class Doors:
         self.database.close()
 
     def _find_worker(self) -> None:
-        if not self.jobs.live_workers():
+        if not self.has_worker():
             raise LLMasOSError("no worker has shown a sign of life; start one: llmasos worker")
 
 

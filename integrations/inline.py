@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import structlog
 from pydantic import SecretStr
@@ -92,7 +93,7 @@ def _own(settings: Settings) -> Iterator[Doors]:
     parts, runner = worker.inline(settings, InlineDispatcher(), bus)
     doors = open_doors(settings, addresses(settings), _Here(run), bus)
     try:
-        yield doors
+        yield replace(doors, own_worker=True)
     finally:
         stopping.set()
         runner.drain(CLOSE_SECONDS)

@@ -22,7 +22,8 @@ from integrations.webhooks.hooks import load_hooks
 from llmasos import logs, system
 from llmasos.broker import valkey_command, valkey_url
 from llmasos.database import Database, migrate
-from llmasos.errors import PortInUse
+from llmasos.engine.library import ModelLibrary
+from llmasos.errors import PortInUse, SettingsError
 from llmasos.processes import free_port, port_taken
 from llmasos.settings import Settings
 from llmasos.system import System
@@ -37,12 +38,15 @@ def run(settings: Settings, config: str | None) -> None:
     """Run the system until SIGINT or SIGTERM.
 
     config: the `--config` option, handed on to every part.
-    Raises a UsageError before anything has started when something is set up wrongly.
+    Raises before anything has started: a UsageError when something is set up wrongly, ModelMissing
+    when the engine's models have not been fetched.
     """
     logs.configure("up", settings.log_level, settings.log_format)
     with system.hold(settings.home):
         catalog = load_catalog(settings)
         load_hooks(settings, catalog)
+        require_models(settings)
+        _check_slack(settings)
         with Database(settings.state_url) as database:
             migrate(database)
         plan, running = _plan(settings, config)
@@ -60,6 +64,33 @@ def run(settings: Settings, config: str | None) -> None:
         supervisor.run()
         ready.set()
         log.info("system.stopped")
+
+
+def require_models(settings: Settings) -> list[str]:
+    """The models that the embedded engine serves. Raises UnknownModel or ModelMissing."""
+    wanted = [
+        *([] if settings.llm.urls else [settings.llm.model]),
+        *([] if settings.embedding.url else [settings.embedding.model]),
+    ]
+    library = ModelLibrary(settings.models_dir)
+    for name in wanted:
+        library.path(name)
+    return wanted
+
+
+def _check_slack(settings: Settings) -> None:
+    """Say what is missing for a bot that hears and answers. Raises SettingsError."""
+    slack = settings.slack
+    heard = slack.app_token or slack.signing_secret
+    if heard and not slack.bot_token:
+        raise SettingsError(
+            "slack.bot_token",
+            "",
+            "is not set, so the bot cannot answer: set LLMASOS_SLACK__BOT_TOKEN (xoxb-…), or "
+            "remove the other tokens of [slack] to run without Slack",
+        )
+    if slack.bot_token and not heard:
+        log.warning("slack.hears_nothing", set="slack.app_token or slack.signing_secret")
 
 
 def _plan(settings: Settings, config: str | None) -> tuple[list[Part], System]:

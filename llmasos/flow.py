@@ -17,6 +17,9 @@ from llmasos.prompting import PER_MESSAGE, budget, sampling, shortened, windowed
 from llmasos.tool_choice import choose_call
 from llmasos.turn import Turn
 
+ONE_SENTENCE = 80
+"""Tokens in which a tool's result is told."""
+
 
 def run(turn: Turn) -> Iterator[Emitted]:
     """Answer one message: yields events and texts, a `Reply` last."""
@@ -77,7 +80,8 @@ def _from_result(turn: Turn, call: ToolCall) -> Iterator[Emitted]:
     system = f"{turn.agent.instructions.strip()}\nTell the user the result in one sentence.".strip()
     asked = f"{turn.text}\n\nResult of {call.name}: {call.result}"
     messages = [Message(role="system", content=system), Message(role="user", content=asked)]
-    text = turn.llm.chat(messages, **sampling(turn.agent.options)).strip()
+    options = turn.agent.options.merged({"max_new_tokens": ONE_SENTENCE})
+    text = turn.llm.chat(messages, **sampling(options)).strip()
     if not keeps_facts(text, call.result, allowed=asked):
         text = say("tool", turn.text, name=call.name, result=call.result)
     yield Token(text=text, checked=True)

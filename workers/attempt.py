@@ -25,6 +25,7 @@ from llmasos.errors import (
     ChannelRefused,
     ChannelUnavailable,
     DatabaseUnavailable,
+    HomeNotWritable,
     JobCancelled,
     JobError,
     LeaseLost,
@@ -228,10 +229,11 @@ class Attempt:
             return
         wait = wait_before_retry(failures)
         self._log.warning("job.retried", failures=failures, wait=round(wait, 1), error=str(error))
-        self._publish(Status(text=f"That did not work; trying again in {wait:.0f} s …"))
+        status = f"That did not work; trying again in {wait:.0f} s …"
+        self._publish(Status(text=status))
         self._hold.closing = True
         self._insist(lambda: self._outcomes.try_again(self._claim, wait))
-        self._couriers.abandon()
+        self._couriers.abandon(Draft(status=status))
         self._keeper.release(self._hold)
 
     def _conclude_failed(self, error: Exception) -> None:
@@ -305,7 +307,7 @@ class Attempt:
         for wait in COMMIT_WAITS:
             try:
                 return write()
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, HomeNotWritable) as error:
                 self._log.warning("database.waited_for", error=str(error))
                 time.sleep(wait)
         return write()

@@ -56,10 +56,10 @@ class Courier:
             self._outcome = outcome
             self._news.notify()
 
-    def abandon(self) -> None:
-        """Stop without another word: the job is no longer ours, or will be tried again."""
+    def abandon(self, last: Draft | None = None) -> None:
+        """Stop: the job is no longer ours, or will be tried again. last: what to show before."""
         with self._news:
-            self._abandoned = True
+            self._draft, self._abandoned = last, True
             self._news.notify()
 
     def ended(self, timeout: float) -> bool:
@@ -87,7 +87,7 @@ class Courier:
             self._news.wait_for(
                 lambda: self._draft is not None or self._outcome is not None or self._abandoned
             )
-            if self._outcome is not None or self._abandoned:
+            if self._outcome is not None:
                 return None
             draft, self._draft = self._draft, None
             return draft
@@ -183,10 +183,10 @@ class Couriers:
             if not each.ended(max(0.0, until - time.monotonic()))
         ]
 
-    def abandon(self) -> None:
-        """Stop all."""
+    def abandon(self, last: Draft | None = None) -> None:
+        """Stop all. last: what to show before."""
         for each in self._couriers:
-            each.abandon()
+            each.abandon(last)
 
 
 def channel_of(channels: Mapping[str, Channel], address: str) -> Channel | None:

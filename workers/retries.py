@@ -7,6 +7,7 @@ from llmasos.errors import (
     EngineOverloaded,
     EngineUnavailable,
     GenerationFailed,
+    HomeNotWritable,
 )
 
 WORTH_ANOTHER_TRY: tuple[type[Exception], ...] = (
@@ -14,13 +15,15 @@ WORTH_ANOTHER_TRY: tuple[type[Exception], ...] = (
     EngineOverloaded,
     GenerationFailed,
     DatabaseUnavailable,
+    HomeNotWritable,
     ConnectionError,
     TimeoutError,
 )
 """Failures of the world, which may have passed in a moment. All else would fail again."""
 
-LONGEST_WAIT = 60.0
-"""Seconds."""
+RETRY_WAITS = (2.0, 20.0, 60.0)
+"""Seconds between the tries to run a job: first in case it was a moment's trouble, then long enough
+for an engine that was killed to start again. The last one repeats."""
 
 DELIVERY_WAITS = (2.0, 10.0, 30.0, 120.0, 600.0, 1800.0, *[3600.0] * 18)
 """Seconds between the tries to bring an answer to an address: about twenty hours in all."""
@@ -30,9 +33,8 @@ SWEEP_WAITS = (30.0, 120.0, 600.0)
 
 
 def wait_before_retry(failures: int) -> float:
-    """Seconds to wait after so many failures: 1, 2, 4 … give or take a quarter."""
-    wait: float = min(LONGEST_WAIT, 2.0 ** (failures - 1))
-    return wait * random.uniform(0.75, 1.25)
+    """Seconds to wait after so many failures, and up to a quarter more, at random."""
+    return RETRY_WAITS[min(failures, len(RETRY_WAITS)) - 1] * random.uniform(1.0, 1.25)
 
 
 def wait_before_redelivery(tries: int, asked_for: float) -> float | None:

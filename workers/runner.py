@@ -28,6 +28,8 @@ class Runner:
         self.claims = Claims(means.database, worker, means.settings.lease_seconds)
         self._keeper = Keeper(self.claims)
         self._stopping = threading.Event()
+        self.missed_wake = False
+        """Whether a wake-up came to nothing since the database did not answer."""
 
     def start(self) -> None:
         """Begin to keep leases; call it before the first job."""
@@ -45,8 +47,10 @@ class Runner:
             try:
                 claim = self.claims.take(queue)
             except StateError as error:
+                self.missed_wake = True
                 log.warning("runner.no_claim", error=str(error))
                 break
+            self.missed_wake = False
             if claim is None:
                 break
             self.run(claim)

@@ -25,6 +25,8 @@ TICK = 1.0
 """Seconds between two looks."""
 LEADS = 4.0
 """Seconds for which a leader leads without another sign; then another takes its place."""
+SILENCE = 30.0
+"""Seconds between two lines of the log on a database that does not answer."""
 LIVES = 15.0
 """Seconds for which a worker counts as alive without another sign."""
 MOST_WAKES = 500
@@ -82,15 +84,18 @@ class Sweeper:
             self._give_sign()
         if self._leads():
             self._wake_due()
-        if not (self._connected and self._woke):
+        if not (self._connected and self._woke) or self._runner.missed_wake:
             self._work_here()
 
     def _work(self) -> None:
+        silent_until = 0.0
         while not self._stopping.wait(TICK):
             try:
                 self.tick()
-            except StateError as error:
-                log.warning("sweeper.waits", error=str(error))
+            except StateError as error:  # each tick, perhaps for hours: the disk may be full
+                if time.monotonic() >= silent_until:
+                    silent_until = time.monotonic() + SILENCE
+                    log.warning("sweeper.waits", error=str(error))
             except Exception as error:
                 log.error("sweeper.broke", kind=type(error).__name__)
                 log.debug("sweeper.broke", exc_info=error)

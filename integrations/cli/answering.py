@@ -165,7 +165,7 @@ def _follow(doors: Doors, job: Job, shown: View, timeout: float) -> Job:
                 f"`llmasos jobs show {job.id}` has its answer, `llmasos jobs cancel {job.id}` "
                 "stops it."
             )
-        if not heard and not told and waited > LONELY and not doors.jobs.live_workers():
+        if not heard and not told and waited > LONELY and not doors.has_worker():
             told = True
             print("No worker runs now; the question is stored and waits.", file=sys.stderr)
     raise AssertionError("a job's events end with its outcome")

@@ -42,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _look("agents", lambda: _agents(settings))
     yield _look("sandbox", _sandbox)
     yield _look("webhooks", lambda: _webhooks(settings))
+    yield _look("slack", lambda: _slack(settings))
     yield from _running(settings)
 
 
@@ -70,15 +71,9 @@ def _home(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    from llmasos.engine.library import ModelLibrary  # late: only what is asked for is loaded
+    from integrations.up import require_models  # late: only what is asked for is loaded
 
-    library = ModelLibrary(settings.models_dir)
-    wanted = [
-        *([] if settings.llm.urls else [settings.llm.model]),
-        *([] if settings.embedding.url else [settings.embedding.model]),
-    ]
-    for name in wanted:
-        library.path(name)
+    wanted = require_models(settings)
     return ", ".join(wanted) or "none is needed: other servers are named"
 
 
@@ -104,6 +99,18 @@ def _webhooks(settings: Settings) -> str:
 
     load_hooks(settings, load_catalog(settings))
     return ", ".join(hook.name for hook in settings.webhooks) or "none"
+
+
+def _slack(settings: Settings) -> str:
+    if settings.slack.bot_token is None:
+        return "not set up: no bot token (slack.bot_token)"
+    from integrations.slack.calls import try_tokens
+
+    identity = try_tokens(settings.slack)
+    way = "Socket Mode" if settings.slack.app_token else "signed HTTP events"
+    if not settings.slack.app_token and not settings.slack.signing_secret:
+        way = "answers only: no app token or signing secret is set"
+    return f"{identity.user} in {identity.team}, {way}" if identity else ""
 
 
 def _running(settings: Settings) -> Iterator[Finding]:

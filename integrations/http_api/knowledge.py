@@ -12,7 +12,7 @@ from integrations.app import Doors
 from integrations.http_api.doors import Here, short
 from knowledge.readers import may_read
 from knowledge.report import CollectionStats, DocumentInfo, Report
-from llmasos.errors import UnknownCollection
+from llmasos.errors import StoreDamaged, UnknownCollection
 from llmasos.request import LOCAL, Principal
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"])
@@ -31,10 +31,18 @@ class Search(BaseModel):
     """With whose rights; the caller's own when it is left out."""
 
 
+class Collections(BaseModel):
+    """The collections there are for a caller."""
+
+    collections: list[CollectionStats]
+    damaged: list[str]
+    """Why others cannot be opened, and how to mend them."""
+
+
 @router.get("")
-async def collections(doors: Here) -> dict[str, list[CollectionStats]]:
-    """The collections that the caller may read."""
-    return {"collections": await short(_readable, doors)}
+async def collections(doors: Here) -> Collections:
+    """The collections that the caller may read; a damaged one does not hide the others."""
+    return await short(_readable, doors)
 
 
 @router.post("/{collection}/search")
@@ -74,11 +82,25 @@ async def remove(
     return await short(removed)
 
 
-def _readable(doors: Doors) -> list[CollectionStats]:
-    every = [doors.knowledge.stats(name) for name in doors.knowledge.collections()]
-    return [each for each in every if may_read(each.readers, LOCAL)]
+def _readable(doors: Doors) -> Collections:
+    found, damaged = [], []
+    for name in doors.knowledge.collections():
+        try:
+            found.append(doors.knowledge.stats(name))
+        except StoreDamaged as error:
+            damaged.append(str(error))
+        except UnknownCollection:
+            continue  # removed at this moment
+    own = [each for each in found if may_read(each.readers, LOCAL)]
+    return Collections(collections=own, damaged=damaged)
 
 
 def _check_readable(doors: Doors, collection: str) -> None:
-    if not may_read(doors.knowledge.stats(collection).readers, LOCAL):
-        raise UnknownCollection(collection, tuple(each.collection for each in _readable(doors)))
+    """Raises UnknownCollection, which names only what the caller may read."""
+    try:
+        if may_read(doors.knowledge.stats(collection).readers, LOCAL):
+            return
+    except UnknownCollection:
+        pass  # the error names all collections
+    known = tuple(each.collection for each in _readable(doors).collections)
+    raise UnknownCollection(collection, known)

@@ -20,7 +20,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.blocks import FEEDBACK_ACTION
-from integrations.slack.calls import as_channel_error, explained
+from integrations.slack.calls import as_token_error, explained
 from integrations.slack.desk import Desk
 from integrations.slack.intake import UNREACHED, Intake
 from llmasos.errors import ChannelUnavailable, SettingsError
@@ -122,11 +122,14 @@ def _authorize(client: AsyncWebClient) -> Callable[..., Awaitable[AuthorizeResul
 
 
 async def identify(client: AsyncWebClient) -> AuthorizeResult:
-    """Ask Slack who the bot is. Raises ChannelRefused with what is wrong, or ChannelUnavailable."""
+    """Ask Slack who the bot is.
+
+    Raises SettingsError when Slack does not take the token, or ChannelUnavailable.
+    """
     try:
         told = await client.auth_test()
     except SlackApiError as error:
-        raise as_channel_error(explained(error), "slack") from error
+        raise as_token_error(explained(error), "slack.bot_token") from error
     except UNREACHED as error:
         reason = f"Slack's API at {client.base_url} does not answer: {error!r}"
         raise ChannelUnavailable("slack", reason) from error

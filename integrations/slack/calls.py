@@ -15,7 +15,14 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
-from llmasos.errors import ChannelError, ChannelRefused, ChannelUnavailable
+from llmasos.errors import (
+    ChannelError,
+    ChannelRefused,
+    ChannelUnavailable,
+    LLMasOSError,
+    SettingsError,
+)
+from llmasos.settings import SlackSettings
 
 TIMEOUT = 15
 """Seconds to wait for an answer of Slack's."""
@@ -42,6 +49,10 @@ REMEDIES = {
     "xoxb-, LLMASOS_SLACK__APP_TOKEN with xapp-",
     "restricted_action": "the workspace does not let the bot write here: ask an administrator",
 }
+APP_REMEDY = (
+    "check LLMASOS_SLACK__APP_TOKEN (it begins with xapp-, has the scope connections:write, and "
+    "Socket Mode is on in the app's settings)"
+)
 
 
 class SlackError(Exception):
@@ -116,6 +127,7 @@ class Calls:
 def sync_client(token: str, api_url: str) -> WebClient:
     """The SDK's client for a bot, without retries of its own."""
     logger = logging.getLogger("slack_sdk.web")
+    logger.setLevel(logging.CRITICAL)  # what goes wrong is logged by whoever made the call
     return WebClient(token, base_url=api_url, timeout=TIMEOUT, retry_handlers=[], logger=logger)
 
 
@@ -160,3 +172,33 @@ def as_channel_error(error: SlackError, address: str) -> ChannelError:
         case Unsure():
             return ChannelUnavailable(address, error.reason, error.retry_after)
     raise TypeError(f"not an outcome of a call: {error!r}")
+
+
+def as_token_error(error: SlackError, setting: str) -> LLMasOSError:
+    """The error for a token that was tried. setting: `slack.bot_token` or `slack.app_token`."""
+    if not isinstance(error, Refused) or error.code in LATER:
+        return as_channel_error(error, "slack")
+    of_bot = setting == "slack.bot_token"
+    return SettingsError(
+        setting, "", in_words(error) if of_bot else f"Slack says {error.code}: {APP_REMEDY}"
+    )
+
+
+def try_tokens(settings: SlackSettings) -> Identity | None:
+    """Who the bot is, with every token that is set tried at Slack; None without a bot token.
+
+    Raises SettingsError for a token that Slack does not take, or ChannelUnavailable.
+    """
+    if settings.bot_token is None:
+        return None
+    calls = Calls(sync_client(settings.bot_token.get_secret_value(), settings.api_url))
+    trying = "slack.bot_token"
+    try:
+        identity = calls.identity()
+        if settings.app_token is not None:
+            trying = "slack.app_token"
+            token = settings.app_token.get_secret_value()
+            calls(calls.client.apps_connections_open, app_token=token)
+    except SlackError as error:
+        raise as_token_error(error, trying) from error
+    return identity

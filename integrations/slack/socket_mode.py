@@ -13,10 +13,10 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.app import TIMEOUT, bolt_app, identify
-from integrations.slack.calls import as_channel_error, explained
+from integrations.slack.calls import as_token_error, explained
 from integrations.slack.desk import Desk
 from integrations.slack.intake import UNREACHED
-from llmasos.errors import ChannelRefused, ChannelUnavailable, SettingsError
+from llmasos.errors import ChannelUnavailable, SettingsError
 from llmasos.settings import SlackSettings
 
 log = structlog.get_logger()
@@ -30,8 +30,8 @@ LOOK = 5.0
 def run(settings: SlackSettings, desk: Desk) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Raises SettingsError when a token is not set, ChannelRefused when Slack does not take one, and
-    ChannelUnavailable when Slack cannot be reached.
+    Raises SettingsError when a token is not set or Slack does not take it, and ChannelUnavailable
+    when Slack cannot be reached.
     """
     asyncio.run(_until_told(settings, desk))
 
@@ -78,15 +78,7 @@ async def _first_url(client: AsyncWebClient, app_token: str) -> str:
     try:
         answer = await client.apps_connections_open(app_token=app_token)
     except SlackApiError as error:
-        failed = as_channel_error(explained(error), "slack")
-        if isinstance(failed, ChannelRefused):
-            code = str(error.response.get("error"))
-            raise ChannelRefused(
-                "slack",
-                f"Slack says {code}: check LLMASOS_SLACK__APP_TOKEN (it begins with xapp-, has the "
-                "scope connections:write, and Socket Mode is on in the app's settings)",
-            ) from error
-        raise failed from error
+        raise as_token_error(explained(error), "slack.app_token") from error
     except UNREACHED as error:
         reason = f"Slack's API at {client.base_url} does not answer: {error!r}"
         raise ChannelUnavailable("slack", reason) from error

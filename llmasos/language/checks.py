@@ -1,8 +1,10 @@
 """Is a sentence supported by its sources? Told without a model, and strictly.
 
-A sentence is supported when a few sentences of one passage hold its words, its numbers and its
-names, in about the same order, and neither denies what the other states. What is doubtful is not
-supported. Knows nothing of agents. Start reading at `support`.
+A sentence is supported when one sentence of a passage holds nearly all of its words, in about the
+same order, all of its numbers and names, and neither denies or ties to a condition what the other
+states outright; a sentence of two clauses, when each is supported so and their sources stand side
+by side. What is doubtful is not supported: a quote can always stand in its place.
+Knows nothing of agents. Start reading at `support`.
 """
 
 import re
@@ -10,23 +12,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmasos.language.lexicon import OPPOSITES
-from llmasos.language.words import names, numbers, sentences, stem, terms
+from llmasos.language.words import Sentence, is_chinese, names, numbers, sentences, stem, terms
 from llmasos.retrieval import Passage
 
-SHARE = 0.8
-"""Share of a sentence's terms that its evidence must hold."""
+SHARE = 0.9
+"""Share of a clause's terms that its evidence must hold: below ten terms, all of them."""
+SHARE_CJK = 0.75
+"""The same for pairs of characters: a little word put between two breaks their pair."""
 IN_ORDER = 0.7
 """Share of the common terms that must stand in the same order."""
 LEAST_TERMS = 3
-"""A sentence with fewer terms states too little to be checked."""
-SPAN = 3
-"""How many sentences of a passage may support one together."""
+"""A clause with fewer terms states too little to be checked."""
 
 _DENIES = re.compile(
     r"\b(?:not|no|never|none|neither|nor|nobody|nothing|without|cannot|unable|only|unless|except)\b"
     r"|n['’]t\b|不|没|无法|未|非|勿|除非|仅|只",
     re.IGNORECASE,
 )
+_CONDITION = re.compile(
+    r"\b(?:if|unless|until|till|provided|as long as|in case|once)\b|如果|若|除非|只要|一旦|的话",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r";\s+|,?\s+and\s+|[；，]", re.IGNORECASE)
 _CODE = re.compile(r"`[^`]+`|[\w@/.-]+[:=/_@#][\w@/.:=#-]*\w")
 """Code, settings, addresses: right only letter by letter."""
 _OPPOSITES = {stem(word): stem(other) for pair in OPPOSITES for word, other in (pair, pair[::-1])}
@@ -46,24 +53,43 @@ class Support:
 
 def support(sentence: str, passages: Sequence[Passage]) -> Support | None:
     """The piece of a passage that supports a sentence; None when none does."""
-    said = terms(sentence)
-    if len(said) < LEAST_TERMS:
-        return None
-    best: Support | None = None
     for index, passage in enumerate(passages):
         parts = sentences(passage.text)
-        held = [terms(part.text) for part in parts]
-        for length in range(1, SPAN + 1):
-            for first in range(len(parts) - length + 1):
-                last = first + length
-                span = (parts[first].start, parts[last - 1].end)
-                share = _share(said, [term for each in held[first:last] for term in each])
-                # Spans grow: of two that hold as much, the shorter one comes first and stays.
-                if share >= SHARE and (best is None or share > best.share):
-                    text = passage.text[span[0] : span[1]]
-                    if _agrees(sentence, text, passage.title):
-                        best = Support(index, span, share)
-    return best
+        if found := _by_one(sentence, parts, passage) or _by_two(sentence, parts, passage):
+            first, last, share = found
+            return Support(index, (parts[first].start, parts[last].end), share)
+    return None
+
+
+def _by_one(
+    clause: str, parts: Sequence[Sentence], passage: Passage
+) -> tuple[int, int, float] | None:
+    """First and last of the sentences that support a clause (here the same), and the share."""
+    said = terms(clause)
+    if len(said) < LEAST_TERMS:
+        return None
+    enough = SHARE_CJK if is_chinese(clause) else SHARE
+    shares = [_share(said, terms(part.text)) for part in parts]
+    for at in sorted(range(len(parts)), key=lambda each: -shares[each]):
+        if shares[at] < enough:
+            return None
+        if _agrees(clause, parts[at].text, passage.title):
+            return at, at, shares[at]
+    return None
+
+
+def _by_two(
+    sentence: str, parts: Sequence[Sentence], passage: Passage
+) -> tuple[int, int, float] | None:
+    """The two sentences side by side that support its two clauses."""
+    if _CONDITION.search(sentence):
+        return None  # what holds under a condition is not put together from two places
+    for joint in _JOINED.finditer(sentence):
+        one = _by_one(sentence[: joint.start()], parts, passage)
+        two = _by_one(sentence[joint.end() :], parts, passage) if one else None
+        if one and two and abs(one[0] - two[0]) <= 1:
+            return min(one[0], two[0]), max(one[0], two[0]), min(one[2], two[2])
+    return None
 
 
 def _share(said: Sequence[str], held: Sequence[str]) -> float:
@@ -87,9 +113,11 @@ def _longest_in_order(some: Sequence[str], others: Sequence[str]) -> int:
 
 
 def _agrees(sentence: str, text: str, title: str) -> bool:
-    """Whether numbers and names are there, and nothing is denied on one side only."""
+    """Whether numbers and names are there, and nothing is denied, or tied to a
+    condition, on one side only.
+    """
     around = f"{title}\n{text}"
-    if not numbers(sentence) <= numbers(around):
+    if not numbers(sentence) <= numbers(text):
         return False
     if any(name not in around.lower() for name in names(sentence)):
         return False
@@ -98,10 +126,10 @@ def _agrees(sentence: str, text: str, title: str) -> bool:
     said, held = _words(sentence), _words(text)
     if any(_OPPOSITES[word] in held and word not in held for word in said & _OPPOSITES.keys()):
         return False
-    nearest = max(
-        sentences(text), key=lambda part: len(set(terms(part.text)) & set(terms(sentence)))
+    return all(
+        bool(pattern.search(sentence)) == bool(pattern.search(text))
+        for pattern in (_DENIES, _CONDITION)
     )
-    return bool(_DENIES.search(sentence)) == bool(_DENIES.search(nearest.text))
 
 
 def _words(text: str) -> set[str]:

@@ -16,5 +16,11 @@ GENERIC = frozenset(_LISTS["generic"].split())
 """Words that say little of the subject: their absence from a passage means little."""
 SYNONYMS = tuple(frozenset(line.split()) for line in _LISTS["synonyms"].strip().splitlines())
 """Groups of words that a question and its answer may use for the same thing."""
+IRREGULAR = {
+    form: forms[0]
+    for forms in map(str.split, _LISTS["irregular"].strip().splitlines())
+    for form in forms[1:]
+}
+"""Forms of words that no rule finds, each with its ground form."""
 OPPOSITES = tuple(tuple(line.split()) for line in _LISTS["opposites"].strip().splitlines())
 """Pairs of words that exclude each other."""

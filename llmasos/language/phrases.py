@@ -9,6 +9,10 @@ _SAID = {
     "searching": ("Searching {where} …", "正在查找{where}……"),
     "writing": ("Writing the answer …", "正在撰写回答……"),
     "quote": ("From *{title}* [{number}]:", "摘自《{title}》[{number}]："),
+    "near": (
+        "The nearest that I found is from *{title}* [{number}]:",
+        "最接近的内容摘自《{title}》[{number}]：",
+    ),
     "more": ("See also *{title}* [{number}]:", "另见《{title}》[{number}]："),
     "not_found": (
         "I searched {where} and found no answer about {asked}, so I won't guess. "

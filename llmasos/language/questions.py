@@ -19,36 +19,54 @@ _PHRASE = (
     r"(?:(?:an?|the|my|our|your|their|this|that|any|some|only|all)\s+)*"
     r"((?:\w[\w-]*\s*){1,3})"
 )
-_ASKS = tuple(
+_DOES = re.compile(
+    r"\b(?:how (?:do|can|could|would|should|to)|can|could|may|will|(?:want|need|way|able) to)\s+"
+    r"(?:(?:i|we|you|they|one|it|still|also|automatically|somehow|secretly|please)\s+)*"
+    rf"(\w+)(?:\s+{_PHRASE})?",
+    re.IGNORECASE,
+)
+"""What a question wants done: a verb and the thing after it."""
+_WANTS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"\b(?:how (?:do|can|could|would|should|to)|can|could|may|will|(?:want|need|way|able) to)"
-        r"\s+"
-        r"(?:(?:i|we|you|they|one|it|still|also|automatically|somehow|secretly|please)\s+)*"
-        rf"(\w+)(?:\s+{_PHRASE})?",
         rf"\b(?:is|are) there\s+{_PHRASE}",
         rf"\b(?:do|does)\s+\w+\s+(?:offer|support|have|provide|include|accept)\s+{_PHRASE}",
         r"\bhow many\s+((?:\w+\s+){0,2}?\w+)\s+(?:\w+)",
         r"\b(?:which|what)\s+((?:\w+\s+){0,2}?\w+)\s+(?:is|are|do|does|can|will|should|has|have)\b",
     )
 )
-"""What a question wants done or told: a verb and the thing after it, or the thing alone."""
+"""What a question wants told: the thing that it asks after."""
 _PREPOSITION = re.compile(
     r"\b(?:to|for|of|in|on|at|by|from|with|into|about|before|after|when|if|per|as|and|or)\s.*",
     re.IGNORECASE,
 )
 _COMPOUND = re.compile(r"\b[a-z]+-[a-z]+\b", re.IGNORECASE)
 _ITEM = re.compile(r"(?:[-*+]|\d+[.)])\s")
-WINDOW = 3
+_BLOCK = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(?:.*?^[ \t]*\1[ \t]*$|.*)", re.M | re.S)
+_LINK_ONLY = re.compile(r"(?:(?:[-*+]|\d+[.)])\s+)?\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\]|:.*)?[.,]?")
+"""A sentence that is nothing but a link, or the definition of one: it tells nothing."""
+TITLE_SEPARATOR = " › "
+WINDOW = 4
 """Sentences that are read as one piece of evidence."""
 LONGEST_QUOTE = 500
 """Characters of one piece of evidence."""
 LONGEST_QUESTION = 2000
 """Characters of a question that are looked at: its end."""
-ENOUGH = 0.6
-"""Share of a question's weighted terms that the passages together must hold to answer it."""
-MUCH = 0.55
-"""Share that one of them must hold."""
+ENOUGH = 0.57
+"""Share of a question's weighted terms that a passage must hold to answer it, if it is as near to
+the question as passages on its subject usually are (`USUAL`); a nearer one may hold less."""
+USUAL = 0.5
+"""Cosine of a question and a passage on its subject, about."""
+NEARER = 0.5
+"""How much less a passage may hold for each unit of cosine above the usual."""
+FORGIVING = 0.8
+"""From this share on, what a long question wants done may be said in other words."""
+LEAST, MOST = 0.5, 0.66
+"""Bounds of that share, whatever the nearness."""
+IN_CONTEXT, INSIDE, AT_FIRST, NEAR, OF_KIND, BY_HEADING = 0.28, 0.17, 0.07, 0.14, 0.08, 0.26
+"""What the score of a piece of evidence is made of: the share of the question's terms in it and
+its headings, in it alone, and in its first sentence; the nearness of its passage; the kinds of
+fact that it has of those asked for; and how nearly its own heading is the question."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +104,17 @@ KINDS = (
     ),
     _kind(
         "count",
-        r"\bhow many\b|\b(?:maximum|minimum|largest) (?:number|amount)\b|多少个|几个",
+        r"(?<!\bon )(?<!\bto )\bhow many\b|\b(?:maximum|minimum|largest) (?:number|amount)\b"
+        r"|多少个|几个",
         r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten)\b|unlimited|any number"
         r"|[一二三四五六七八九十]|不限",
+    ),
+    _kind(
+        "size",
+        r"\b(?:largest|biggest|smallest|max(?:imum)?|min(?:imum)?)\b.{0,20}"
+        r"\b(?:file|size|upload|image|length|attachment)\b|\bhow (?:big|large|small)\b|多大",
+        r"\d\s?(?:[kmgt]i?b|bytes?|pixels?|px|characters?|[cmk]?m|kg|g)\b|\d\s?[x×]\s?\d"
+        r"|unlimited|\bno limit|不限",
     ),
     _kind(
         "date",
@@ -109,6 +135,8 @@ class Question:
     """Each term's weight: what says much of the subject weighs 1, what says little 0.25."""
     required: frozenset[str]
     """Terms without which nothing answers it: names, compounds, what it wants done or told."""
+    named: frozenset[str]
+    """Those of them that are names or parts of compounds."""
     kinds: tuple[FactKind, ...]
     """The kinds of fact that it asks for."""
 
@@ -122,20 +150,25 @@ class Question:
         }
         required = {
             term
-            for pattern in _ASKS
-            for match in pattern.finditer(text)
+            for match in _DOES.finditer(text)
             for part in match.groups("")
             for term in _telling(_PREPOSITION.sub("", part))[:1]
         }
         asked_names = {term for name in names(text) for term in terms(name)}
-        required |= asked_names
+        named = asked_names | {
+            term
+            for pattern in _WANTS
+            for match in pattern.finditer(text)
+            for term in _telling(_PREPOSITION.sub("", match[1]))[:1]
+        }
         for compound in _COMPOUND.findall(text):
-            required |= set([t for t in terms(compound) if weights.get(t, 0) == 1.0][:1])
+            named |= set([t for t in terms(compound) if weights.get(t, 0) == 1.0][:1])
         weights |= {term: 1.5 for term in asked_names if term in weights}
         return cls(
             text=text,
-            weights=weights,
-            required=frozenset(term for term in required if term not in _GENERIC),
+            weights=_once(weights),
+            required=frozenset(term for term in required | named if term not in _GENERIC),
+            named=frozenset(named),
             kinds=tuple(kind for kind in KINDS if kind.asked.search(text)),
         )
 
@@ -155,6 +188,27 @@ class Question:
         total = sum(self.weights.values())
         held = sum(weight * _credit(term, there) for term, weight in self.weights.items())
         return held / total if total else 0.0
+
+    @property
+    def own(self) -> list[str]:
+        """The terms that say what is asked of the things that it names."""
+        return [t for t, weight in self.weights.items() if weight == 1.0 and t not in self.named]
+
+    def beyond(self, said: Iterable[str]) -> set[str]:
+        """The terms that say something which the question does not."""
+        asked = frozenset(self.weights)
+        return {term for term in said if not _held(term, asked)}
+
+    def fit(self, heading: set[str]) -> float:
+        """How nearly a heading is the question: the share of the heading's terms that the question
+        asks about, times the share of the question that the heading holds; squared, so that a
+        heading with a word or two of it hardly counts.
+        """
+        if not heading:
+            return 0.0
+        asked = frozenset(self.weights)
+        share = sum(_held(each, asked) for each in heading) / len(heading)
+        return (self.coverage(heading) * share) ** 2
 
     def missing(self, found: Iterable[str]) -> list[str]:
         """Its required terms that these do not hold."""
@@ -185,6 +239,15 @@ class Evidence:
     def quote(self) -> str:
         """The sentences as they stand in the passage."""
         return self.passage.text[self.sentences[0].start : self.sentences[-1].end]
+
+
+def _once(weights: dict[str, float]) -> dict[str, float]:
+    """The weights without terms that mean the same as a heavier one: a thing said twice is one."""
+    kept: dict[str, float] = {}
+    for term in sorted(weights, key=lambda each: -weights[each]):
+        if same(term).isdisjoint(kept):
+            kept[term] = weights[term]
+    return kept
 
 
 def _telling(words: str) -> list[str]:
@@ -228,40 +291,68 @@ def find_evidence(question: Question, passages: Sequence[Passage]) -> list[Evide
     return sorted(found, key=lambda evidence: evidence.score, reverse=True)
 
 
-def holds(question: Question, evidence: Sequence[Evidence]) -> bool:
-    """Whether what was found holds what is asked for: one passage holds the required terms and
-    much of the others, all together enough, and a piece about it the kind of fact that is wanted.
+def holding(question: Question, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Those pieces whose passages hold what is asked for: its required terms and enough of the
+    others, and which have a kind of fact that is wanted. None when one kind is nowhere.
     """
-    passages = list({id(each.passage): each.passage for each in evidence}.values())
-    found = [frozenset(terms(f"{each.title}\n{each.text}")) for each in passages]
-    if question.coverage(frozenset().union(*found)) < ENOUGH:
+    held = [each for each in evidence if _holds(question, each.passage)]
+    about = [each for each in held if question.coverage(terms(each.context)) >= LEAST]
+    if not all(any(kind.given.search(each.facts) for each in about) for kind in question.kinds):
+        return []
+    kinds = question.kinds
+    return [e for e in held if not kinds or any(kind.given.search(e.facts) for kind in kinds)]
+
+
+def _holds(question: Question, passage: Passage) -> bool:
+    there = frozenset(terms(f"{passage.title}\n{passage.text}"))
+    enough = min(MOST, max(LEAST, ENOUGH - NEARER * (passage.score - USUAL)))
+    if question.own and all(not _held(term, there) for term in question.own):
+        return False  # names alone: the passage may be about them, or in another language
+    covered, missing = question.coverage(there), question.missing(there)
+    if missing and (covered < FORGIVING or not question.named.isdisjoint(missing)):
         return False
-    if not any(question.coverage(one) >= MUCH and not question.missing(one) for one in found):
-        return False
-    about = [each.facts for each in evidence if question.coverage(terms(each.context)) >= ENOUGH]
-    return all(any(kind.given.search(text) for text in about) for kind in question.kinds)
+    return covered >= enough
 
 
 def _windows(question: Question, passage: Passage) -> list[Evidence]:
     around = terms(passage.title)
-    parts = [part for part in sentences(passage.text) if not part.text.startswith("#")]
+    heading = set(terms(passage.title.rpartition(TITLE_SEPARATOR)[2]))
+    parts = [part for part in _parts(passage.text) if not part.text.startswith("#")]
+    if all(_LINK_ONLY.fullmatch(part.text) for part in parts):
+        return []
     own = [terms(part.text) for part in parts]
+    fit = question.fit(heading)
     found = []
     for first in range(len(parts)):
         last = min(first + WINDOW, len(parts))
         inside = [term for each in own[first:last] for term in each]
         piece = Evidence(passage, tuple(parts[first:last]), 0.0)
-        given = any(kind.given.search(piece.facts) for kind in question.kinds)
+        given = sum(bool(kind.given.search(piece.facts)) for kind in question.kinds)
         score = (
-            0.45 * question.coverage(around + inside)
-            + 0.25 * question.coverage(inside)
-            + 0.1 * question.coverage(own[first])
-            + 0.2 * max(0.0, passage.score)
-            + (0.12 if given else 0.0)
+            IN_CONTEXT * question.coverage(around + inside)
+            + INSIDE * question.coverage(inside)
+            + AT_FIRST * question.coverage(own[first])
+            + NEAR * max(0.0, passage.score)
+            + BY_HEADING * fit
+            + OF_KIND * given / max(1, len(question.kinds))
         )
         first, last = _whole_list(parts, first, last)
-        found.append(Evidence(passage, tuple(parts[first:last]), min(1.0, score)))
+        found.append(Evidence(passage, tuple(parts[first:last]), score))
     return found
+
+
+def _parts(text: str) -> list[Sentence]:
+    """The sentences of a text, a block of code whole with the sentence that leads to it."""
+    blocks = [match.span() for match in _BLOCK.finditer(text)]
+    parts: list[Sentence] = []
+    for part in sentences(text):
+        begun = bool(parts) and any(
+            part.start < end and (start == part.start or start < parts[-1].end)
+            for start, end in blocks
+        )
+        start = parts.pop().start if begun else part.start
+        parts.append(Sentence(text[start : part.end], start, part.end))
+    return parts
 
 
 def _whole_list(parts: Sequence[Sentence], first: int, last: int) -> tuple[int, int]:

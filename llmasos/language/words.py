@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from llmasos.language.lexicon import STOP, STOP_CJK
+from llmasos.language.lexicon import IRREGULAR, STOP, STOP_CJK
 
 CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _HAN_RUN = re.compile(r"[\u3400-\u9fff]+")
@@ -17,6 +17,8 @@ _LETTERS = re.compile(rf"[^\W\d_{CJK}]+")
 _CJK_RUN = re.compile(f"[{CJK}]+")
 _WORD = re.compile(rf"[^\W_{CJK}]+(?:['’][^\W\d_]+)?")
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,.]*\d|\d")
+_PHRASAL = re.compile(r"\b(back|roll)(?:ed|ing)?\s+(up|back)\b", re.IGNORECASE)
+"""Verbs of two words that say nothing one by one."""
 NUMBER_WORDS = {
     word: str(number)
     for number, word in enumerate(
@@ -43,6 +45,7 @@ def is_chinese(text: str) -> bool:
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """A word without its inflection: crude, but the same for a word's forms."""
+    word = IRREGULAR.get(word, word)
     if len(word) <= 3 or not word.isascii():
         return word
     for ending, instead in _ENDINGS:
@@ -74,6 +77,7 @@ _ENDINGS = (
 
 def terms(text: str) -> list[str]:
     """The text's terms in order: stemmed words without stop words, and pairs of CJK characters."""
+    text = _PHRASAL.sub(r"\1\2", text)
     found: list[tuple[int, str]] = []
     for match in _WORD.finditer(text):
         word = match.group().lower().replace("’", "'").split("'")[0]
@@ -105,7 +109,7 @@ def names(text: str) -> set[str]:
     found |= set(re.findall(r"\b[A-Z]{2,}s?\b|\b\w{0,40}[a-z][A-Z]\w*\b", text))
     for sentence in sentences(text):
         inside = re.sub(r"^\W*\w+", "", sentence.text)
-        found |= set(re.findall(r"(?<![\w'’-])[A-Z][\w-]*[a-z]", inside))
+        found |= set(re.findall(r"(?<![\w'’-])[A-Z][\w-]*[a-z][\w-]*", inside))
     return {name.rstrip(".,").lower() for name in found if name.lower() not in STOP}
 
 

@@ -83,6 +83,6 @@ def test_a_wrong_token_ends_the_process_with_slacks_word_and_the_setting(
     with bot(settings.folder) as process:
         said, _ = process.communicate(timeout=60)
 
-    assert process.returncode == 1
-    assert "invalid_auth" in said.splitlines()[-1]
+    assert process.returncode == 2
+    assert "Setting slack.bot_token: Slack says invalid_auth" in said.splitlines()[-1]
     assert "LLMASOS_SLACK__BOT_TOKEN" in said.splitlines()[-1]

@@ -126,13 +126,29 @@ def test_a_follow_up_is_searched_with_the_question_before_it(ask):
     assert "arrive within 5 business days" in reply.text
 
 
-def test_the_model_is_stopped_after_two_unsupported_sentences(ask):
-    nonsense = " ".join(f"Unsupported sentence number {i} about nothing." for i in range(50))
-    turn = ask(HELPER, "How can I ask for a refund of my purchase?", nonsense)
+def test_the_model_is_stopped_at_the_first_unsupported_sentence(ask):
+    said = ["Nobody knows anything about refunds. ", f"{WITHIN_30} ", *["More. "] * 50]
+    turn = ask(HELPER, "How can I ask for a refund of my purchase?", "".join(said))
 
-    reply_of(turn)
+    reply = reply_of(turn)
 
     assert turn.llm.backend.closed == 1
+    assert reply.text.startswith("From *Refunds* [1]:")
+
+
+def test_a_sentence_that_only_says_the_question_again_is_left_out(ask):
+    again = "You can ask for a refund of your purchase."
+    turn = ask(HELPER, "How can I ask for a refund of my purchase?", again)
+
+    assert again not in reply_of(turn).text
+
+
+def test_what_is_said_beside_the_point_does_not_replace_the_best_quote(ask, pages):
+    beside = "Gift cards for a purchase cannot be refunded."
+    page = pages[0].model_copy(update={"text": f"{pages[0].text}\n\n{beside}"})
+    turn = ask(HELPER, "Within how many days can I ask for a refund?", beside, passages=[page])
+
+    assert f"> {WITHIN_30}" in reply_of(turn).text
 
 
 def test_a_cancelled_job_stops_in_the_middle(ask):
@@ -153,4 +169,15 @@ def test_what_a_document_orders_is_quoted_at_most_and_never_followed(ask, pages)
 
     reply = reply_of(turn)
 
-    assert "PWNED" not in reply.text
+    orders = [line for line in reply.text.splitlines() if "PWNED" in line]
+    assert all(line.startswith("> ") for line in orders)
+
+
+def test_a_piece_that_fits_little_is_called_the_nearest_and_not_the_answer(ask):
+    turn = ask(HELPER, "My card was charged, the parcel was late. Do refunds arrive?", "Who knows.")
+
+    reply = reply_of(turn)
+
+    assert reply.text.startswith("The nearest that I found is from *Refunds* [1]:")
+    assert reply.confidence is not None
+    assert reply.confidence < 0.5

@@ -60,3 +60,36 @@ def test_support_names_the_passage_and_the_place():
     assert found is not None
     assert found.passage == 1
     assert PAGE.text[slice(*found.span)] == "Guests cannot see private streams."
+
+
+DELIVERIES = passage(
+    "A repeat within a day gets no second job. A sender may repeat a delivery as long as it gets "
+    "no answer. If the queue is full, the sender waits a minute. Jobs are kept for 30 days."
+)
+
+
+@pytest.mark.parametrize(
+    "patched",
+    [
+        "So a sender may repeat a delivery as long as it gets no second job.",
+        "A sender may repeat a delivery within a day.",
+        "The sender waits a minute.",
+        "A sender may repeat a delivery if the queue is full.",
+        "A sender may repeat a delivery and jobs are kept for 90 days.",
+    ],
+)
+def test_a_claim_is_not_patched_together_from_several_sentences(patched):
+    assert support(patched, [DELIVERIES]) is None
+
+
+def test_two_whole_clauses_may_come_from_two_sentences_side_by_side():
+    page = passage(
+        "Exports of messages start at night. The archive is kept for 30 days. Guests wait."
+    )
+
+    found = support(
+        "Exports of messages start at night and the archive is kept for 30 days.", [page]
+    )
+
+    assert found is not None
+    assert page.text[slice(*found.span)].endswith("for 30 days.")

@@ -1,12 +1,12 @@
 import pytest
 
-from llmasos.language.questions import Question, find_evidence, holds
+from llmasos.language.questions import Question, find_evidence, holding
 from llmasos.retrieval import Passage
 
 
-def passage(title: str, text: str) -> Passage:
+def passage(title: str, text: str, score: float = 0.5) -> Passage:
     return Passage(
-        collection="c", source="p.md", title=title, text=text, span=(0, len(text)), score=0.5
+        collection="c", source="p.md", title=title, text=text, span=(0, len(text)), score=score
     )
 
 
@@ -17,7 +17,7 @@ DELIVERY = passage("配送", "下单后3个工作日内发货。偏远地区需�
 
 def held(question: str, *passages: Passage) -> bool:
     asked = Question.of(question)
-    return holds(asked, find_evidence(asked, passages))
+    return bool(holding(asked, find_evidence(asked, passages)))
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,84 @@ def test_nothing_holds_nothing():
 def test_a_hostile_question_is_read_in_time():
     for text in ("what is " * 2500, "a-" * 10_000, "how do i " * 2000, "写" * 20_000):
         Question.of(text)
+
+
+@pytest.mark.parametrize("name", ["PostgreSQL", "RabbitMQ", "OAuth", "LaTeX", "Kubernetes"])
+def test_a_name_is_found_however_it_is_spelled_and_inflected(name):
+    page = passage("Services", f"{name} is used when the address names it.")
+
+    assert held(f"How do I use {name}?", page)
+
+
+def test_a_name_alone_is_not_enough():
+    page = passage("Settings › [slack]", "The Slack bot; it stays off without a bot token.")
+
+    assert not held("What does Slack cost?", page)
+    assert not held("如何连接 Slack？", page)
+
+
+def test_a_passage_of_links_tells_nothing():
+    links = passage(
+        "Direct messages › Related articles",
+        "* [Typing notifications](/help/typing)\n* [Open the compose box](/help/open)",
+    )
+
+    assert not held("Who sees that I am typing in the compose box?", links)
+    assert find_evidence(Question.of("Open the compose box?"), [links]) == []
+
+
+def test_a_heading_that_is_the_question_comes_before_a_mere_mention():
+    mention = passage(
+        "Files", "Documents that can be read by a kind of reader are read again.", 0.6
+    )
+    own = passage("Knowledge › Which kinds of documents can be read?", "Markdown and PDF.", 0.6)
+
+    (best, *_) = find_evidence(Question.of("Which kinds of documents can be read?"), [mention, own])
+
+    assert best.passage is own
+
+
+def test_only_pieces_with_the_kind_of_fact_that_is_asked_for_are_given():
+    where = passage("Code", "Generated code runs in a sandbox with bounded time.", 0.7)
+    how_long = passage("Code", "Generated code is stopped after 10 seconds in the sandbox.", 0.5)
+    asked = Question.of("How long may generated code run in the sandbox?")
+
+    given = holding(asked, find_evidence(asked, [where, how_long]))
+
+    assert [each.passage for each in given] == [how_long]
+
+
+def test_a_size_is_asked_for():
+    asked = "What is the largest file I can attach?"
+
+    assert not held(asked, passage("Export", "The largest export has all files attached."))
+    assert held(asked, passage("Files", "The maximum size of attached files is 25 MB."))
+
+
+def test_a_nearer_passage_may_hold_less_of_the_question():
+    question = "This morning I wrote a letter, how do I print a draft of it?"
+    text = "Click **Print** beside the draft."
+
+    assert held(question, passage("Drafts", text, 0.75))
+    assert not held(question, passage("Drafts", text, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("Can I restore a deleted group?", "Deleting a group cannot be undone by anyone."),
+        ("Is there a daily limit on uploads?", "Uploads are limited to a number for each day."),
+        ("How do I back up the data?", "Backing up the data takes one command."),
+        ("I sent a report yesterday. Who sees it?", "To send a report, click **Send**."),
+    ],
+)
+def test_forms_that_no_rule_finds_are_known(question, text):
+    assert held(question, passage("Page", text))
+
+
+def test_code_is_whole_and_stays_with_the_sentence_that_leads_to_it():
+    text = 'To set the token:\n\n```toml\n# The bot. Secret\n[slack]\n\ntoken = "x"\n```\n\nDone.'
+
+    (best, *_) = find_evidence(Question.of("How do I set the token?"), [passage("Slack", text)])
+
+    assert best.sentences[0].text == text.removesuffix("\n\nDone.")

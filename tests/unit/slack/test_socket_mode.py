@@ -9,7 +9,6 @@ import pytest
 from integrations.slack import socket_mode
 from integrations.slack.desk import Desk
 from llmasos.errors import (
-    ChannelRefused,
     ChannelUnavailable,
     DatabaseUnavailable,
     SettingsError,
@@ -164,7 +163,7 @@ def test_a_wrong_token_is_said_in_plain_words(
 ) -> None:
     setattr(slack, wrong, "another")
 
-    with pytest.raises(ChannelRefused, match=f"invalid_auth.*LLMASOS_SLACK__{named}"):
+    with pytest.raises(SettingsError, match=f"invalid_auth.*LLMASOS_SLACK__{named}"):
         asyncio.run(socket_mode.serve(settings.slack, desk, asyncio.Event()))
 
 

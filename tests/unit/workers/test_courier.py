@@ -54,6 +54,21 @@ def test_drafts_between_two_calls_melt_into_the_latest(send: Callable[..., Couri
     assert len(channel.drafts) <= 4
 
 
+def test_whoever_stops_for_now_leaves_a_last_word(
+    send: Callable[..., Courier], results: list[Any]
+) -> None:
+    channel = RecordingChannel(interval=60)
+    courier = send(channel)
+    courier.show(Draft(text="half an ans"))
+    until(lambda: channel.drafts)
+
+    courier.abandon(Draft(status="Trying again …"))
+
+    assert courier.ended(10)
+    assert channel.drafts[-1] == ("test:a", Draft(status="Trying again …"))
+    assert results == []
+
+
 def test_the_outcome_does_not_wait_for_the_pace_of_drafts(
     send: Callable[..., Courier], results: list[Any]
 ) -> None:
