@@ -38,7 +38,7 @@ DRAFT = 80
 """Tokens that it may write there: most of what a small model writes is not supported."""
 QUESTION_LENGTH = 900
 """Characters of the question that the model reads: its end, where the message stands."""
-RELEVANT = 0.3
+RELEVANT = 0.4
 """Share of the question's terms that a sentence must hold to belong to the answer."""
 SECOND_QUOTE = 0.85
 """A second quote is given when it fits the question this well beside the best one."""
@@ -48,6 +48,7 @@ WORTH_NAMING = 0.4
 """When nothing answers: a page that fits the question this well is named."""
 LONGEST_WHOLE = 850
 """Characters of two pieces of one passage that are quoted with what stands between them."""
+_STEP = re.compile(r"\d+[.)]\s")
 _ENDS = (".", "!", "。", "！")
 RULES = (
     "Answer the question from the text in one or two sentences. Use the words of the text. "
@@ -195,8 +196,10 @@ def _supported(turn: Turn, found: Found, answer: _Answer) -> Iterator[str]:
             fits = support(sentence, found.passages)
             if sentence in told or not fits or not _tells(sentence, found.question):
                 return  # a model that has left its sources does not come back to them
-            told.add(sentence)
             passage = found.passages[fits.passage]
+            if _STEP.match(passage.text, fits.span[0]):
+                return  # one step is no answer: the quote has them all
+            told.add(sentence)
             yield f"{sentence} [{answer.cite(passage, *fits.span)}]"
 
 

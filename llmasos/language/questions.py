@@ -136,7 +136,7 @@ class Question:
     required: frozenset[str]
     """Terms without which nothing answers it: names, compounds, what it wants done or told."""
     named: frozenset[str]
-    """Those of them that are names or parts of compounds."""
+    """Those of them that no other word stands for: names, compounds, the thing asked after."""
     kinds: tuple[FactKind, ...]
     """The kinds of fact that it asks for."""
 

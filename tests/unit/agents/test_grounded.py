@@ -181,3 +181,13 @@ def test_a_piece_that_fits_little_is_called_the_nearest_and_not_the_answer(ask):
     assert reply.text.startswith("The nearest that I found is from *Refunds* [1]:")
     assert reply.confidence is not None
     assert reply.confidence < 0.5
+
+
+def test_one_step_of_several_is_quoted_with_the_others(ask, pages):
+    step = "Select the Data tab of the settings."
+    page = pages[1].model_copy(update={"text": f"1. {step}\n1. Click **Export** of all data."})
+    turn = ask(HELPER, "How do I export data of the settings?", step, passages=[page])
+
+    reply = reply_of(turn)
+
+    assert reply.text.startswith(f"From *Export your data* [1]:\n> 1. {step}\n> 1. Click")
