@@ -156,6 +156,7 @@ def test_workers_killed_between_the_commit_and_the_delivery_leave_one_answer(
     assert the_answer(sender, channel, ts) == COUNTED
 
 
+@pytest.mark.usefixtures("up")
 @pytest.mark.parametrize(
     "fault", [Fault.breaks(done=True), Fault.resets(done=True)], ids=["error 500", "reset"]
 )
@@ -183,6 +184,7 @@ def test_a_worker_that_hung_writes_nothing_once_it_awakes(
     assert answered == the_answer(sender, channel, ts) == COUNTED
 
 
+@pytest.mark.usefixtures("up")
 def test_who_waits_for_another_try_is_told_so(
     sender: SlackStandIn, place: Place, tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def test_a_mention_with_its_twin_makes_one_job_and_both_are_acknowledged(
 def test_what_cannot_be_stored_is_delivered_again_and_then_stored(
     slack: SlackStandIn, settings: Settings, jobs: Jobs, broken: Any
 ) -> None:
-    slack.redeliver_after(0.05, patience=0.3)
+    slack.redeliver_after(0.05, patience=1.0)
     with bot(settings, broken(DatabaseUnavailable("sqlite://", "is locked"), 1)):
         slack.dm("Hi?")
         slack.wait(lambda: slack.deliveries[0].acknowledged)
