@@ -9,6 +9,9 @@ ALL := $(CODE) tests benchmarks examples
 # Where the models are kept. `make demo` and `make test` use nothing else of it.
 export LLMASOS_HOME ?= $(CURDIR)/.llmasos
 
+# The system is many processes, and the tests start hundreds: compiled once, each starts faster.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install models demo test check format lint types docs clean
 
 help: ## Show this list
