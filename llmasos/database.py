@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +33,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import Function
 
 from llmasos.errors import DatabaseUnavailable, HomeNotWritable, SchemaMismatch, SettingsError
 
@@ -40,6 +41,8 @@ SCHEMA = "0001"
 """The schema that this version works with: the newest file in `migrations/versions`."""
 BUSY_SECONDS = 15.0
 """How long a SQLite transaction waits for another process's to end."""
+BUSY_STEP = 0.0002
+"""Seconds before the second try to begin one: about as long as one takes."""
 POOL_SIZE = 20
 SYNC = getattr(os, "fdatasync", os.fsync)
 """Not every system has the faster of the two."""
@@ -59,10 +62,15 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = (
-            _sqlite_engine(self._url) if self.is_sqlite else _postgresql_engine(self._url)
-        )
+        if self.is_sqlite:
+            _make_file(Path(str(self._url.database)))
+            self._engine = _sqlite_engine(self._url, "BEGIN", POOL_SIZE, BUSY_SECONDS)
+            self._writer = _sqlite_engine(self._url, "BEGIN IMMEDIATE", 1, 0)
+        else:
+            self._engine = self._writer = _postgresql_engine(self._url)
         self._one_writer = threading.Lock()
+        self._one_flush = threading.Lock()
+        self._commits = self._flushed = 0
 
     @property
     def name(self) -> str:
@@ -77,6 +85,10 @@ class Database:
         if self.is_sqlite:  # one machine, one clock
             return bindparam(None, callable_=time.time, type_=Double, unique=True)
         return cast(extract("epoch", func.clock_timestamp()), Double)
+
+    def greatest(self, one: ColumnElement[float], other: ColumnElement[float]) -> "Function[float]":
+        """The larger of two numbers."""
+        return func.max(one, other) if self.is_sqlite else func.greatest(one, other)
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An insert that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -104,11 +116,11 @@ class Database:
                     connection.execute(text("SET LOCAL synchronous_commit = off"))
                 yield connection
             return
-        # Threads of one process queue up here; SQLite's own waiting sleeps too long for that.
-        with self._errors(), self._one_writer, self._engine.connect() as connection:
-            connection = connection.execution_options(llmasos_writes=True)
-            with connection.begin():
+        # Threads of one process queue up here, which costs less than asking SQLite again and again.
+        with self._errors(), self._one_writer:
+            with self._writer.begin() as connection:
                 yield connection
+            self._commits += 1
         if durable == "now":
             self.flush()
 
@@ -119,6 +131,14 @@ class Database:
         """
         if not self.is_sqlite:
             return  # it has been waited for
+        wanted = self._commits
+        with self._one_flush:
+            if self._flushed < wanted:  # else the one before, which began later, did it for us too
+                before = self._commits
+                self._sync_log()
+                self._flushed = before
+
+    def _sync_log(self) -> None:
         # SQLite's log is all that a commit writes. (Never open the database's own file beside
         # SQLite: closing it would drop SQLite's locks.)
         path = Path(f"{self._url.database}-wal")
@@ -136,6 +156,7 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+        self._writer.dispose()
 
     def __enter__(self) -> "Database":
         return self
@@ -225,42 +246,63 @@ def _postgresql_engine(url: URL) -> Engine:
     )
 
 
-def _sqlite_engine(url: URL) -> Engine:
-    path = Path(str(url.database))
+def _make_file(path: Path) -> None:
+    """Make SQLite's file. People's messages are in it: nobody else may read it, nor what SQLite
+    puts beside it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # People's messages are in it: nobody else may read it. SQLite's side files follow.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise HomeNotWritable(str(path), error.strerror or str(error)) from error
+
+
+def _sqlite_engine(url: URL, begin: str, connections: int, timeout: float) -> Engine:
+    """SQLite with transactions that start with `begin`, said by us and not by the driver.
+
+    timeout: seconds that SQLite itself waits for others.
+    """
     engine = create_engine(
         url,
-        pool_size=POOL_SIZE,
+        pool_size=connections,
         hide_parameters=True,  # they hold people's messages
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": timeout},
     )
     event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+
+    def say(connection: Connection) -> None:
+        # Past SQLAlchemy, whose own way costs more than the statement.
+        driver: Any = connection.connection.driver_connection
+        _once_unlocked(lambda: driver.execute(begin), BUSY_STEP)
+
+    event.listen(engine, "begin", say)
     return engine
 
 
 def _prepare(connection: Any, _record: Any) -> None:
-    """Set a new SQLite connection up; transactions are begun by `_begin`, not by the driver."""
+    """Set a new SQLite connection up."""
     connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")  # `Database.flush` does what is more
+
+    def set_up() -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")  # `Database.flush` does what is more
+        connection.execute("PRAGMA journal_mode = WAL")
+
+    _once_unlocked(set_up, 0.02)  # a new file: another process may do so at the same moment
+
+
+def _once_unlocked(act: Callable[[], object], step: float) -> None:
+    """Do what another process may hold up. step: seconds before the second try, more later.
+
+    SQLite's own waiting soon sleeps far longer than our transactions take.
+    """
     give_up = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            act()
             return
         except sqlite3.OperationalError as error:
-            # A new file: another process sets it at this moment, and SQLite does not wait here.
             if "locked" not in str(error) or time.monotonic() > give_up:
                 raise
-            time.sleep(0.02)
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("llmasos_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+            time.sleep(step)
+            step = min(1.2 * step, 0.02)

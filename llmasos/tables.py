@@ -29,7 +29,9 @@ jobs = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("queue", String(64), nullable=False),
+    Column("turn", Double, nullable=False),  # order within the queue; see `queues.py`
     Column("agent", String(64), nullable=False),
+    Column("principal", String(200), nullable=False),
     Column("status", String(20), nullable=False),
     Column("request", Text, nullable=False),  # the whole Request as JSON
     Column("conversation", String(300)),
@@ -58,9 +60,24 @@ jobs = Table(
 Index(
     "jobs_due",
     jobs.c.queue,
-    jobs.c.due_at,
+    jobs.c.turn,
     sqlite_where=jobs.c.due_at.is_not(None),
     postgresql_where=jobs.c.due_at.is_not(None),
+)
+Index(
+    "jobs_waiting_of",
+    jobs.c.principal,
+    jobs.c.queue,
+    jobs.c.turn,
+    sqlite_where=jobs.c.unsettled,
+    postgresql_where=jobs.c.unsettled,
+)
+Index(
+    "jobs_running",
+    jobs.c.status,
+    jobs.c.due_at,
+    sqlite_where=jobs.c.status == text("'running'"),
+    postgresql_where=jobs.c.status == text("'running'"),
 )
 Index("jobs_unsettled", jobs.c.conversation, jobs.c.unsettled, jobs.c.position, jobs.c.id)
 Index("jobs_created", jobs.c.created_at, jobs.c.id)

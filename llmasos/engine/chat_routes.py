@@ -1,21 +1,25 @@
-"""The chat routes of TGI: `/v1/chat/completions` and `/chat_tokenize`."""
+"""The chat routes of TGI: `/v1/chat/completions` and `/chat_tokenize`.
 
-import time
-from collections.abc import AsyncGenerator
-from importlib.metadata import version
+How answers are written; `chats.py` makes them.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
+from llmasos.engine.chat_schemas import ChatRequest
+from llmasos.engine.chats import Chat, Part, chat_prompt
 from llmasos.engine.edge import RunEvents, body_of, event, unless_gone
-from llmasos.engine.schemas import ChatRequest
-from llmasos.engine.text_routes import simple
-from llmasos.engine.texts import Finish, Run, Step, Texts
-from llmasos.engine.validation import chat_parameters
+from llmasos.engine.openai_answers import head
+from llmasos.engine.openai_parameters import chat_parameters
+from llmasos.engine.text_answers import simple
+from llmasos.engine.texts import Step, Texts
+from llmasos.engine.tool_grammar import tool_use
 
 ChatBody = Annotated[ChatRequest, Depends(body_of(ChatRequest))]
-_REASONS = {"eos_token": "stop", "stop_sequence": "stop_sequence", "length": "length"}
 
 
 def chat_routes(texts: Texts, model_id: str) -> APIRouter:
@@ -25,20 +29,21 @@ def chat_routes(texts: Texts, model_id: str) -> APIRouter:
     @routes.post("/v1/chat/completions")
     async def complete(request: Request, body: ChatBody) -> Response:
         """Answer a conversation, streamed or whole as the body says."""
-        run = await _start(texts, body)
+        chat = await Chat.start(texts, body)
         if body.stream:
-            return RunEvents(run, _events(run, body, model_id))
+            return RunEvents(chat, _events(chat, body, model_id))
         try:
-            answer = await unless_gone(request, _collect(run, body, model_id))
+            answer = await unless_gone(request, _collect(chat, body, model_id))
         finally:
-            await run.close()
+            await chat.close()
         return JSONResponse(answer) if answer else Response(status_code=499)  # nobody reads it
 
     @routes.post("/chat_tokenize")
     async def chat_tokenize(body: ChatBody) -> dict[str, Any]:
-        """Show the prompt that messages make, and its tokens."""
-        chat_parameters(body)
-        prompt = await _prompt(texts, body)
+        """Show the prompt that messages and tools make, and its tokens."""
+        tools = tool_use(body.tools, body.tool_choice)
+        chat_parameters(body, tools)
+        prompt = await chat_prompt(texts, body, tools)
         tokens = await texts.model.tokenize(prompt, special=False)
         return {
             "tokenize_response": [simple(token) for token in tokens],
@@ -48,72 +53,66 @@ def chat_routes(texts: Texts, model_id: str) -> APIRouter:
     return routes
 
 
-async def _prompt(texts: Texts, body: ChatRequest) -> str:
-    return await texts.model.render([{"role": m.role, "content": m.text} for m in body.messages])
-
-
-async def _start(texts: Texts, body: ChatRequest) -> Run:
-    parameters = chat_parameters(body)
-    prompt = await _prompt(texts, body)
-    return await texts.start(
-        prompt, parameters, stream=body.stream, identified=body.logprobs, special=False
-    )
-
-
-def _head(kind: str, model_id: str) -> dict[str, Any]:
-    return {
-        "object": kind,
-        "id": "",
-        "created": int(time.time()),
-        "model": model_id,
-        "system_fingerprint": f"{version('llmasos')}-native",
-    }
-
-
-def _usage(run: Run, finish: Finish) -> dict[str, int]:
-    prompt, completion = len(run.job.tokens), finish.generated
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-
-
-async def _collect(run: Run, body: ChatRequest, model_id: str) -> dict[str, Any]:
+async def _collect(chat: Chat, body: ChatRequest, model_id: str) -> dict[str, Any]:
     """The whole answer."""
-    steps = [step async for step in run]
-    finish = steps[-1].finish
-    assert finish is not None
+    async with aclosing(chat.parts()) as each:
+        parts = [part async for part in each]
+    name = next((part.name for part in parts if part.name is not None), None)
+    message: dict[str, Any] = {"role": "assistant"}
+    if name is None:
+        message["content"] = "".join(part.text for part in parts)
+    else:
+        function = {"name": name, "arguments": "".join(part.arguments for part in parts)}
+        message["tool_calls"] = [{"id": chat.call_id, "type": "function", "function": function}]
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": finish.text},
-        "logprobs": {"content": [_logprob(step) for step in steps]} if body.logprobs else None,
-        "finish_reason": _REASONS[finish.reason],
+        "message": message,
+        "logprobs": _logprobs([step for part in parts for step in part.steps], body),
+        "finish_reason": parts[-1].reason,
     }
-    head = _head("chat.completion", model_id)
-    return {**head, "choices": [choice], "usage": _usage(run, finish)}
+    return {**head("chat.completion", model_id), "choices": [choice], "usage": chat.usage}
 
 
-async def _events(run: Run, body: ChatRequest, model_id: str) -> AsyncGenerator[bytes, None]:
-    """A chunk for each token, the usage if it is asked for, and `[DONE]`."""
-    head = _head("chat.completion.chunk", model_id)
-    async for step in run:
-        text = "" if step.token.special else step.token.text
-        choice = {
-            "index": 0,
-            "delta": {"role": "assistant", "content": text},
-            "logprobs": {"content": [_logprob(step)]} if body.logprobs else None,
-            "finish_reason": _REASONS[step.finish.reason] if step.finish else None,
-        }
-        yield event({**head, "choices": [choice], "usage": None})
-        if step.finish and body.stream_options.include_usage:
-            yield event({**head, "choices": [], "usage": _usage(run, step.finish)})
+async def _events(chat: Chat, body: ChatRequest, model_id: str) -> AsyncGenerator[bytes, None]:
+    """A chunk for each part, the usage if it is asked for, and `[DONE]`."""
+    start = head("chat.completion.chunk", model_id)
+    async with aclosing(chat.parts()) as parts:
+        async for part in parts:
+            choice = {
+                "index": 0,
+                "delta": _delta(part, chat),
+                "logprobs": _logprobs(part.steps, body),
+                "finish_reason": part.reason,
+            }
+            yield event({**start, "choices": [choice], "usage": None})
+    if body.stream_options.include_usage:
+        yield event({**start, "choices": [], "usage": chat.usage})
     yield b"data: [DONE]\n\n"
 
 
-def _logprob(step: Step) -> dict[str, Any]:
-    return {
-        "token": step.token.text,
-        "logprob": step.token.logprob or 0.0,
-        "top_logprobs": [{"token": t.text, "logprob": t.logprob} for t in step.top],
+def _delta(part: Part, chat: Chat) -> dict[str, Any]:
+    """What a part adds to the message. The id comes once: clients join what they are given."""
+    if part.name is None and not part.arguments:
+        return {"role": "assistant", "content": part.text}
+    call = {
+        "index": 0,
+        "id": chat.call_id if part.name is not None else "",
+        "type": "function",
+        "function": {"name": part.name, "arguments": part.arguments},
     }
+    return {"role": "assistant", "tool_calls": [call]}
+
+
+def _logprobs(steps: Sequence[Step], body: ChatRequest) -> dict[str, Any] | None:
+    """What the model thought of each token, if that is asked for."""
+    if not body.logprobs:
+        return None
+    content = [
+        {
+            "token": step.token.text,
+            "logprob": step.token.logprob or 0.0,
+            "top_logprobs": [{"token": t.text, "logprob": t.logprob} for t in step.top],
+        }
+        for step in steps
+    ]
+    return {"content": content}

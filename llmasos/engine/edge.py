@@ -5,18 +5,17 @@ What every route shares; the routes themselves are in `text_routes.py` and `embe
 
 import asyncio
 import hmac
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
+import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmasos.engine.refusals import Malformed, Refusal, Unauthorized
 from llmasos.engine.schemas import without_nulls
-from llmasos.engine.texts import Run
 
 MAX_BODY_BYTES = 4_000_000
 KEEP_ALIVE_SECONDS = 15.0
@@ -35,16 +34,8 @@ def body_of(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
     """A dependency that reads the request's body as a model. Raises Malformed."""
 
     async def read(request: Request) -> Body:
-        raw = bytearray()
-        async for part in request.stream():
-            raw += part
-            if len(raw) > MAX_BODY_BYTES:
-                raise Malformed(f"The body has more than {MAX_BODY_BYTES} bytes", 413)
-        try:
-            plain = json.loads(raw, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            reason = f"Failed to parse the request body as JSON: {error}"
-            raise Malformed(reason, 400) from None
+        """Read it, as far as it may be long."""
+        _, plain = await json_of(request)
         try:
             return model.model_validate(without_nulls(plain))
         except ValidationError as error:
@@ -57,8 +48,40 @@ def body_of(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
     return read
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+async def json_of(request: Request) -> tuple[bytes, Any]:
+    """A request's body as it came, and what it says. Raises Malformed."""
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > MAX_BODY_BYTES:
+            raise Malformed(f"The body has more than {MAX_BODY_BYTES} bytes", 413)
+    try:
+        return bytes(raw), orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        reason = f"Failed to parse the request body as JSON: {error}"
+        raise Malformed(reason, 400) from None
+
+
+class Forwarded(Response):
+    """The answer of another route to the same request. body: the request's, already read."""
+
+    def __init__(self, app: ASGIApp, path: str, body: bytes) -> None:
+        super().__init__()
+        self._app, self._path, self._again = app, path, body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask the other route."""
+        unread = True
+
+        async def body_first() -> Message:
+            nonlocal unread
+            if unread:
+                unread = False
+                return {"type": "http.request", "body": self._again, "more_body": False}
+            return await receive()
+
+        there = {**scope, "path": self._path, "raw_path": self._path.encode()}
+        await self._app(there, body_first, send)
 
 
 class BearerGate:
@@ -82,7 +105,7 @@ class BearerGate:
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result | None:
     """The result, or None when the client went away first, which cancels the work."""
     task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_gone(request))
+    watch = asyncio.ensure_future(gone(request.receive))
     try:
         await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
         return await task if task.done() else None
@@ -92,50 +115,69 @@ async def unless_gone(request: Request, work: Awaitable[Result]) -> Result | Non
         await asyncio.gather(watch, task, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def gone(receive: Receive) -> None:
+    """Wait until the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def event(data: Any) -> bytes:
     """One server-sent event."""
-    return b"data:" + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data:" + orjson.dumps(data) + b"\n\n"
 
 
-class RunEvents(StreamingResponse):
-    """The events of a run; closes the run however the response ends."""
+class Running(Protocol):
+    """What is being generated: `Run`, `Chat` and the like."""
 
-    def __init__(self, run: Run, events: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(
-            self._kept_alive(),
-            media_type="text/event-stream",
-            headers={"X-Accel-Buffering": "no", "Cache-Control": "no-cache"},
-        )
+    async def close(self) -> None:
+        """Stop it if it still runs, and give everything back."""
+
+
+class RunEvents(Response):
+    """The events of a run as they come; closes the run however the response ends."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, run: Running, events: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(headers={"X-Accel-Buffering": "no", "Cache-Control": "no-cache"})
+        del self.headers["content-length"]  # nobody knows it yet
         self._run, self._events = run, events
-        self._following: asyncio.Future[bytes | None] | None = None
+        self._sent = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events until they end or the client goes away."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        sending = asyncio.ensure_future(self._send(send))
+        others = [
+            asyncio.ensure_future(gone(receive)),
+            asyncio.ensure_future(self._keep_alive(send)),
+        ]
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait({sending, *others}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
         finally:
-            if self._following:  # must have ended before what it waits for can be closed
-                self._following.cancel()
-                await asyncio.gather(self._following, return_exceptions=True)
+            for task in (sending, *others):  # each must have ended before it can be closed
+                task.cancel()
+            await asyncio.gather(sending, *others, return_exceptions=True)
             await self._events.aclose()
             await self._run.close()
 
-    async def _kept_alive(self) -> AsyncIterator[bytes]:
-        """The events, and comments while there are none; a refusal is the last event."""
+    async def _send(self, send: Send) -> None:
+        """Send the events; a refusal is the last one."""
+        try:
+            async for part in self._events:
+                self._sent += 1
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        except Refusal as refusal:
+            last = event(refusal.body())
+            await send({"type": "http.response.body", "body": last, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _keep_alive(self, send: Send) -> None:
+        """Send comments while there is nothing else, so that nobody in between hangs up."""
         while True:
-            self._following = asyncio.ensure_future(anext(self._events, None))
-            while not (await asyncio.wait({self._following}, timeout=KEEP_ALIVE_SECONDS))[0]:
-                yield b":\n\n"
-            try:
-                following = self._following.result()
-            except Refusal as refusal:
-                yield event(refusal.body())
-                return
-            if following is None:
-                return
-            yield following
+            before = self._sent
+            await asyncio.sleep(KEEP_ALIVE_SECONDS)
+            if self._sent == before:
+                await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})

@@ -1,105 +1,107 @@
-"""Grammars: JSON Schemas that the text must follow, refused when the model cannot be held to them.
+"""Grammars: what a text must follow, JSON that fits a schema or a regular expression.
 
-llama.cpp silently drops a schema that it does not understand, and the text would then follow
-nothing. So only keywords that are known to work pass here. Pure; used by `validation.py`.
+A model's own library may silently drop what it does not understand, and the text would then follow
+nothing. So a grammar is compiled here first, by the library that llama.cpp has inside too, and the
+text that comes is followed. Pure; used by `validation.py` and `texts.py`.
 """
 
 import json
 from typing import Any
 
+from llguidance import LLMatcher, LLTokenizer
+
 from llmasos.engine.refusals import Invalid
 from llmasos.engine.schemas import Grammar
 
-_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
-_NOTES = {"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated"}
-_SCHEMAS = {"items", "additionalProperties"}
-_LISTS = {"anyOf", "oneOf", "allOf", "prefixItems"}
-_MAPS = {"properties", "$defs", "definitions"}
-_COUNTS = {"minItems", "maxItems", "minLength", "maxLength"}
-_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
-_DEPTH = 32
+MAX_PATTERN = 4000
+"""Characters of a regular expression."""
+MAX_ITEMS = 10_000
+"""What the arrays of a schema may count to in all: a grammar has a part for each item."""
+_COUNTS = ("minItems", "maxItems", "minProperties", "maxProperties")
 
 
-def schema_of(grammar: Grammar) -> dict[str, Any]:
-    """The JSON Schema that a grammar asks for. Raises Invalid."""
-    if grammar.type == "regex":
-        raise Invalid("grammar is not supported: this server takes `json`, not `regex`")
-    schema = grammar.value
-    if grammar.type == "json_schema":
-        schema = schema.get("schema") if isinstance(schema, dict) else None
-    if isinstance(schema, str):
-        try:
-            schema = json.loads(schema)
-        except ValueError as error:
-            raise Invalid(f"grammar is not valid: {error}") from None
-    if not isinstance(schema, dict):
-        raise Invalid("grammar is not supported")
-    if "properties" not in schema:
-        raise Invalid("grammar is not valid: Grammar must have a 'properties' field")
-    _check(schema, schema, 0)
-    return {"type": "object", **schema}
+def grammar_of(grammar: Grammar) -> str:
+    """A grammar in llguidance's own language, which is Lark's with additions. Raises Invalid."""
+    own = _pattern(grammar.value) if grammar.type == "regex" else _json(grammar)
+    if reason := LLMatcher.validate_grammar(own, None):
+        raise _refuse(_told(reason))
+    return own
+
+
+class Follower:
+    """Follows a text that comes in pieces along its grammar."""
+
+    def __init__(self, grammar: str) -> None:
+        self._matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
+
+    def takes(self, piece: str) -> bool:
+        """Whether the text may go on like this."""
+        raw = piece.encode()
+        return bool(self._matcher.try_consume_tokens(list(raw)) == len(raw))
+
+    def complete(self) -> bool:
+        """Whether the text may end here."""
+        return bool(self._matcher.is_accepting())
 
 
 def _refuse(reason: str) -> Invalid:
     return Invalid(f"grammar is not valid: {reason}")
 
 
-def _check(schema: Any, root: dict[str, Any], depth: int) -> None:
-    """Raise Invalid unless every part of the schema is known to be obeyed."""
-    if isinstance(schema, bool):
-        return
+def _pattern(pattern: Any) -> str:
+    if not isinstance(pattern, str) or not pattern:
+        raise Invalid("grammar is not supported")
+    if len(pattern) > MAX_PATTERN:
+        raise _refuse(f"the expression has more than {MAX_PATTERN} characters")
+    own: str = json.loads(LLMatcher.grammar_from_regex(pattern))["grammars"][0]["lark_grammar"]
+    return own
+
+
+def _json(grammar: Grammar) -> str:
+    try:
+        return f"start: %json {json.dumps(_schema(grammar))}"
+    except RecursionError:
+        raise _refuse("the schema is nested too deeply") from None
+
+
+def _schema(grammar: Grammar) -> dict[str, Any]:
+    """The JSON Schema that is asked for; any object where nothing more is said."""
+    schema = grammar.value
+    if grammar.type == "json_object" and schema is None:
+        return {"type": "object"}
+    if grammar.type == "json_schema":
+        schema = schema.get("schema") if isinstance(schema, dict) else None
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError as error:
+            raise _refuse(str(error)) from None
     if not isinstance(schema, dict):
-        raise _refuse("a schema must be an object")
-    if depth > _DEPTH:
-        raise _refuse(f"it is nested deeper than {_DEPTH} levels")
-    for keyword, value in schema.items():
-        if keyword in _MAPS:
-            if not isinstance(value, dict):
-                raise _refuse(f"'{keyword}' must be an object")
-            for part in value.values():
-                _check(part, root, depth + 1)
-        elif keyword in _LISTS:
-            if not isinstance(value, list) or not value:
-                raise _refuse(f"'{keyword}' must be a list of schemas")
-            for part in value:
-                _check(part, root, depth + 1)
-        elif keyword in _SCHEMAS:
-            _check(value, root, depth + 1)
-        else:
-            _check_plain(keyword, value, root)
+        raise Invalid("grammar is not supported")
+    if "properties" not in schema:
+        raise _refuse("Grammar must have a 'properties' field")
+    _check_counts(schema)
+    return {"type": "object", **schema}
 
 
-def _check_plain(keyword: str, value: Any, root: dict[str, Any]) -> None:
-    """Check a keyword that holds no schema."""
-    if keyword in _NOTES or keyword == "const":
-        return
-    if keyword == "type":
-        names = value if isinstance(value, list) else [value]
-        right = bool(names) and all(isinstance(n, str) and n in _TYPES for n in names)
-    elif keyword == "enum":
-        right = isinstance(value, list) and bool(value)
-    elif keyword == "required":
-        right = isinstance(value, list) and all(isinstance(name, str) for name in value)
-    elif keyword in _COUNTS:
-        right = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    elif keyword in _BOUNDS:
-        right = isinstance(value, (int, float)) and not isinstance(value, bool)
-    elif keyword == "$ref":
-        right = isinstance(value, str) and _resolves(value, root)
-    else:
-        raise _refuse(f"the keyword '{keyword}' is not supported by this server")
-    if not right:
-        raise _refuse(f"'{keyword}' cannot be {json.dumps(value)[:80]}")
+def _check_counts(schema: dict[str, Any]) -> None:
+    """Refuse counts that would keep the model busy for minutes. Without recursion."""
+    waiting, total = [schema], 0
+    while waiting:
+        part: Any = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            counts = [part.get(keyword) for keyword in _COUNTS]
+            total += max((count for count in counts if isinstance(count, int)), default=0)
+            if total > MAX_ITEMS:
+                raise _refuse(f"'maxItems' and the like add up to more than {MAX_ITEMS}")
 
 
-def _resolves(reference: str, root: dict[str, Any]) -> bool:
-    """Whether a reference names a part of this very schema."""
-    if not reference.startswith("#/"):
-        return reference == "#"
-    place: Any = root
-    for part in reference.removeprefix("#/").split("/"):
-        key = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(place, dict) or key not in place:
-            return False
-        place = place[key]
-    return isinstance(place, (dict, bool))
+def _told(reason: str) -> str:
+    """The library's reason without the place in the grammar that we made."""
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    first = lines[0].partition("): ")[2] or lines[0]
+    error = next((line for line in lines[1:] if line.startswith("error: ")), "")
+    return f"{first} {error.removeprefix('error: ')}".strip()[:300]

@@ -1,27 +1,61 @@
-"""Starting an engine as a child process: for `LLM.from_pretrained`, single commands and tests.
+"""Starting an engine as a child process, which ends with the process that started it.
 
 The child takes a free port by itself and tells its address on a pipe. It ends when this process
-does, however that ends, since its standard input closes then. Light: loads no model.
+does, however that ends, since its standard input closes then. An engine that outlives its starter
+is `sharing.py`'s. Light: loads no model.
 """
 
 import atexit
 import json
 import os
-import queue
 import subprocess
 import sys
 import threading
 from collections import deque
 from dataclasses import asdict
-from typing import IO
+from select import select
+from typing import IO, Any
 
-from llmasos.engine.serving import chosen, with_limits
-from llmasos.errors import EngineUnavailable
+from llmasos import errors
+from llmasos.engine.serving import Served, chosen, with_limits
+from llmasos.errors import EngineUnavailable, LLMasOSError
 from llmasos.settings import EngineSettings, Settings
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+COMMAND = (sys.executable, "-P", "-m", "llmasos.engine")
 _LAST_LINES = 20
+
+
+def plan(
+    settings: Settings, own: EngineSettings, served: Served, key: str | None
+) -> dict[str, Any]:
+    """What a child is told on its first line. own: the engine settings. key: its bearer token."""
+    engine = own.model_dump(mode="json") | {"port": 0, "api_key": key}
+    return {
+        "engine": engine,
+        "served": asdict(served),
+        "log_level": settings.log_level,
+        "shared": None,
+    }
+
+
+def told(stdout: IO[str]) -> str:
+    """Wait for a child's address.
+
+    Raises the error that it tells instead, TimeoutError after `START_SECONDS`, and EOFError when
+    it ended without a word.
+    """
+    if not select([stdout], [], [], START_SECONDS)[0]:
+        raise TimeoutError
+    line = stdout.readline()
+    if not line:
+        raise EOFError
+    answer = json.loads(line)
+    if "error" in answer:
+        kind: type[LLMasOSError] = getattr(errors, answer["error"])
+        raise kind(*answer["args"])
+    return str(answer["url"])
 
 
 class EngineProcess:
@@ -53,14 +87,12 @@ class EngineProcess:
 
         key: the bearer token that it will ask for. model: a name or a GGUF file, else the
         settings' own. embeddings: whether it serves `/embed` too. own: other engine settings.
-        Raises UnknownModel, ModelMissing, or EngineUnavailable with its last lines.
+        Raises UnknownModel, ModelMissing, ModelError, or EngineUnavailable with its last lines.
         """
         served = chosen(settings, model, embeddings=embeddings)
-        limited = with_limits(own or settings.engine)
-        engine = limited.model_dump(mode="json") | {"port": 0, "api_key": key}
-        plan = {"engine": engine, "served": asdict(served), "log_level": settings.log_level}
+        line = json.dumps(plan(settings, with_limits(own or settings.engine), served, key))
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "llmasos.engine"],
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -70,8 +102,7 @@ class EngineProcess:
         )
         child = cls(process, key)
         try:
-            child._tell(json.dumps(plan) + "\n")
-            child.url = child._address()
+            child.url = child._address(line)
         except BaseException:
             child.stop()
             raise
@@ -109,15 +140,6 @@ class EngineProcess:
         """The last that it said."""
         return "\n".join(self._said)
 
-    def _tell(self, line: str) -> None:
-        stdin = self._process.stdin
-        assert stdin is not None
-        try:
-            stdin.write(line)
-            stdin.flush()
-        except BrokenPipeError:
-            raise self._did_not_start("it ended at once") from None
-
     def _listen(self) -> None:
         """Take in what it says, so that it never waits for a reader."""
         lines: IO[str] | None = self._process.stderr
@@ -126,20 +148,20 @@ class EngineProcess:
             for line in lines:
                 self._said.append(line.rstrip())
 
-    def _address(self) -> str:
-        """Wait for the address, which it tells once it answers."""
-        said: queue.Queue[str] = queue.Queue()
-        stdout = self._process.stdout
+    def _address(self, line: str) -> str:
+        """Tell it what to serve, and wait for the address, which it tells once it answers."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
         assert stdout is not None
-        threading.Thread(target=lambda: said.put(stdout.readline()), daemon=True).start()
         try:
-            url = said.get(timeout=START_SECONDS).strip()
-        except queue.Empty:
-            reason = f"not ready after {START_SECONDS:.0f} s"
-            raise self._did_not_start(reason) from None
-        if not url:
-            raise self._did_not_start(f"it ended with code {self._process.wait()}")
-        return url
+            stdin.write(line + "\n")
+            stdin.flush()
+            return told(stdout)
+        except TimeoutError:
+            raise self._did_not_start(f"not ready after {START_SECONDS:.0f} s") from None
+        except (BrokenPipeError, EOFError):
+            code = self._process.wait()
+            raise self._did_not_start(f"it ended with code {code}") from None
 
     def _did_not_start(self, reason: str) -> EngineUnavailable:
         if not self.alive():

@@ -15,11 +15,15 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+import uvloop
 
 from llmasos.engine.app import build
 from llmasos.engine.embedder import Embedder
+from llmasos.engine.lease import Lease
 from llmasos.engine.llama import Llama
 from llmasos.engine.serving import Served
+from llmasos.engine.text_model import TextModel
+from llmasos.engine.torch_model import TorchModel
 from llmasos.errors import ModelError, PortInUse, SettingsError
 from llmasos.settings import EngineSettings, prefer
 
@@ -34,20 +38,26 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(
-    own: EngineSettings, served: Served, *, tell: Callable[[str], None] | None = None
+    own: EngineSettings,
+    served: Served,
+    *,
+    tell: Callable[[str], None] | None = None,
+    lease: Lease | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    tell: given the address once requests are answered, when this is somebody's child; it then also
-    stops when standard input ends, that is when its parent is gone.
-    Raises PortInUse, ModelError or SettingsError.
+    tell: given the address once requests are answered, when somebody started this as a child.
+    lease: says when it ends by itself; a child without one stops when standard input ends, that
+    is when its parent is gone.
+    Raises PortInUse, ModelError, SettingsError or HomeNotWritable.
     """
     prefer(GOMP_SPINCOUNT=SPINS)  # read when the libraries are loaded, further down
     for number in _SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))  # until the loop takes them over
     with _bind(own.host, own.port) as listener:
         text, embedder = _load(own, served)
-        asyncio.run(_serve(own, served, (text, embedder), listener, tell))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(own, served, (text, embedder), listener, tell, lease))
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -67,7 +77,7 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _load(own: EngineSettings, served: Served) -> tuple[Llama | None, Embedder | None]:
+def _load(own: EngineSettings, served: Served) -> tuple[TextModel | None, Embedder | None]:
     """Load both models at the same time."""
     embedders: list[Embedder] = []
     failures: list[ModelError] = []
@@ -85,7 +95,8 @@ def _load(own: EngineSettings, served: Served) -> tuple[Llama | None, Embedder |
     text = None
     if served.text_file:
         path = Path(served.text_file)
-        text = Llama(path, slots=own.slots, context=own.context, threads=own.threads)
+        kind = TorchModel if path.is_dir() else Llama
+        text = kind(path, slots=own.slots, context=own.context, threads=own.threads)
     if loading:
         loading.join()
     if served.embedding_folder and not embedders:
@@ -96,13 +107,16 @@ def _load(own: EngineSettings, served: Served) -> tuple[Llama | None, Embedder |
 async def _serve(
     own: EngineSettings,
     served: Served,
-    models: tuple[Llama | None, Embedder | None],
+    models: tuple[TextModel | None, Embedder | None],
     listener: socket.socket,
     tell: Callable[[str], None] | None,
+    lease: Lease | None,
 ) -> None:
     """Serve in this loop until it is told to stop."""
+    app = await build(own, served, *models)
     config = uvicorn.Config(
-        await build(own, served, *models),
+        lease.around(app) if lease else app,
+        http="httptools",  # a token costs less than with the other
         log_config=None,
         access_log=False,
         timeout_keep_alive=75,
@@ -113,6 +127,8 @@ async def _serve(
 
     def opened() -> None:
         log.info("engine.ready", url=url, model=served.text_model)
+        if lease:
+            lease.begin(url)
         if tell:
             tell(url)
 
@@ -120,9 +136,16 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, server.stop)
-    if tell:
+    if lease:
+        ending = loop.create_task(lease.ended())
+        ending.add_done_callback(lambda _: server.stop())
+    elif tell:
         threading.Thread(target=_watch_parent, args=(loop, server.stop), daemon=True).start()
-    await server.serve([listener])
+    try:
+        await server.serve([listener])
+    finally:
+        if lease:
+            lease.end()
     log.info("engine.stopped")
 
 

@@ -47,6 +47,36 @@ class BadTemplate(Refusal):
         super().__init__(f"Template error: {message}")
 
 
+class BadTools(Refusal):
+    """The tools of a chat, or the choice among them, cannot be followed."""
+
+    status = 422
+    kind = "tool_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"Tool error: {message}")
+
+
+class NoSuffix(Refusal):
+    """A completion cannot be made to end in a given text."""
+
+    status = 422
+    kind = "suffix not supported"
+
+    def __init__(self) -> None:
+        super().__init__("`suffix` is not supported: write what is to be completed into `prompt`")
+
+
+class BatchTooLarge(Refusal):
+    """More prompts in one request than there may be."""
+
+    status = 422
+    kind = "batch size exceeded"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"Number of prompts exceeds the maximum allowed batch size of {most}")
+
+
 class Overloaded(Refusal):
     """As many requests are held as may be."""
 

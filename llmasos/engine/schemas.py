@@ -63,56 +63,6 @@ class GenerateRequest(_Body):
     stream: bool = False
 
 
-class _Text(_Body):
-    type: Literal["text"]
-    text: str
-
-
-class ChatMessage(_Body):
-    """One message; its content is a text or a list of texts."""
-
-    role: str
-    content: str | list[_Text]
-    name: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The content as one text."""
-        if isinstance(self.content, str):
-            return self.content
-        return "".join(part.text for part in self.content)
-
-
-class StreamOptions(_Body):
-    """What a stream tells beside the text."""
-
-    include_usage: bool = False
-
-
-class ChatRequest(_Body):
-    """A conversation to answer."""
-
-    messages: list[ChatMessage]
-    stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
-    max_tokens: Count | None = None
-    max_completion_tokens: Count | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: Seed | None = None
-    stop: list[str] = []
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    logprobs: bool = False
-    top_logprobs: Count | None = None
-    response_format: Grammar | None = None
-    logit_bias: Any = None
-    n: int | None = None
-    tools: list[Any] = []
-    tool_choice: Any = None
-    guideline: str | None = None
-
-
 class EmbedRequest(_Body):
     """Texts to turn into vectors."""
 

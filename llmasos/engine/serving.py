@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmasos.engine.library import ModelLibrary
+from llmasos.engine.memory import require_memory
 from llmasos.errors import ModelMissing, SettingsError
 from llmasos.settings import EngineSettings, Settings
 
@@ -24,25 +25,37 @@ class Served:
 def chosen(settings: Settings, model: str | None, *, embeddings: bool = True) -> Served:
     """Find the models' files.
 
-    model: a name or a GGUF file; None takes the one that the settings name, unless they name
-    servers that generate text. Raises UnknownModel or ModelMissing.
+    model: a name, NAME@REVISION, an alias, a GGUF file or a folder of safetensors; None takes the
+    one that the settings name, unless they name servers that generate text. An alias is looked up
+    once: the engine goes on with what it meant at its start.
+    Raises UnknownModel, ModelMissing, or ModelTooLarge for what does not fit into the memory.
     """
-    library = ModelLibrary(settings.models_dir)
+    library = ModelLibrary.of(settings)
     folder = str(library.path(settings.embedding.model)) if embeddings else None
-    if model is None and settings.llm.urls and folder:
+    if model is None and not settings.llm.embedded and folder:
         return Served(None, None, None, folder)
     name = model or settings.llm.model
     if is_file_name(name):
         path = Path(name).expanduser().resolve()
-        if not path.is_file():
+        if not (path.is_file() or (path / "config.json").is_file()):
             raise ModelMissing(name, str(path.parent))
+        require_memory(path.stem, path)
         return Served(path.stem, str(path), None, folder)
-    return Served(name, str(library.path(name)), library.show(name).revision, folder)
+    entry = library.show(name)
+    path = library.path(entry.address)
+    require_memory(entry.name, path)
+    return Served(entry.name, str(path), entry.revision, folder)
+
+
+def embedding_only(settings: Settings) -> Served:
+    """Find the embedding model's files alone. Raises UnknownModel or ModelMissing."""
+    library = ModelLibrary.of(settings)
+    return Served(None, None, None, str(library.path(settings.embedding.model)))
 
 
 def is_file_name(model: str) -> bool:
-    """Whether a model is named by its file."""
-    return model.endswith(".gguf")
+    """Whether a model is named by its place: a GGUF file, or a folder of safetensors."""
+    return model.endswith(".gguf") or model.startswith(("/", "./", "../", "~/"))
 
 
 def with_limits(

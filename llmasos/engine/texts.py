@@ -1,44 +1,25 @@
 """Generating a text: validate, wait for a slot, run the model, watch for the end.
 
-Between the routes, which know HTTP, and `llama.py`, which knows the model. Start reading at
-`Texts.start`.
+Between the routes, which know HTTP, and `text_model.py`, behind which the model is. Start reading
+at `Texts.start`.
 """
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from llmasos.engine.admission import Admission
-from llmasos.engine.llama import Chunk, Llama, TextToken
+from llmasos.engine.grammars import Follower
 from llmasos.engine.metrics import Metrics
 from llmasos.engine.refusals import Failed, Incomplete, Invalid, Refusal
 from llmasos.engine.schemas import Parameters
 from llmasos.engine.stopping import StopWatch
-from llmasos.engine.validation import Job, Limits, check, fit
+from llmasos.engine.text_model import Chunk, Job, TextModel, Token
+from llmasos.engine.validation import Limits, another, check, fit
 
 
-@dataclass(frozen=True)
-class Token:
-    """A generated token. id and logprob are known where they were asked for."""
-
-    id: int
-    text: str
-    logprob: float | None = None
-    special: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """The token as TGI writes it."""
-        return {
-            "id": self.id,
-            "text": self.text,
-            "logprob": self.logprob,
-            "special": self.special,
-        }
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finish:
     """How a text ended. reason: `length`, `eos_token` or `stop_sequence`."""
 
@@ -47,7 +28,7 @@ class Finish:
     generated: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One token; the last one carries the finish."""
 
@@ -56,14 +37,32 @@ class Step:
     finish: Finish | None = None
 
 
+@dataclass(slots=True)
+class Times:
+    """When what happened to a text, in seconds of a clock that only goes forward."""
+
+    began: float
+    validated: float
+    started: float = 0.0
+    ended: float = 0.0
+
+
 class Run:
-    """A text that is being generated; must be closed, however it ends."""
+    """A text that is being generated; must be closed, however it ends.
+
+    prefill: the prompt's own tokens, if the job asks for them, known before the first step.
+    """
 
     def __init__(
-        self, job: Job, steps: AsyncGenerator[Step, None], leave: Callable[[], None]
+        self,
+        job: Job,
+        times: Times,
+        steps: Callable[["Run"], AsyncGenerator[Step, None]],
+        leave: Callable[[], None],
     ) -> None:
-        self.job = job
-        self._steps, self._leave = steps, leave
+        self.job, self.times = job, times
+        self.prefill: list[Token] = []
+        self._steps, self._leave = steps(self), leave
 
     def __aiter__(self) -> AsyncIterator[Step]:
         return self._steps
@@ -80,11 +79,10 @@ class Texts:
     """A model that takes requests."""
 
     def __init__(
-        self, model: Llama, admission: Admission, limits: Limits, metrics: Metrics
+        self, model: TextModel, admission: Admission, limits: Limits, metrics: Metrics
     ) -> None:
         self.model, self.limits = model, limits
         self._admission, self._metrics = admission, metrics
-        self._end: TextToken | None = None
 
     async def start(
         self, prompt: str, p: Parameters, *, stream: bool, identified: bool, special: bool = True
@@ -94,112 +92,120 @@ class Texts:
         identified: token ids and log probabilities are wanted. special: add the model's own first
         token. Raises Overloaded or Invalid.
         """
+        runs = await self.start_all(
+            prompt, p, stream=stream, identified=identified, special=special
+        )
+        return runs[0]
+
+    async def start_all(
+        self, prompt: str, p: Parameters, *, stream: bool, identified: bool, special: bool = True
+    ) -> list[Run]:
+        """Begin as many texts as `best_of` says; they count as one request, for the first of them.
+
+        The arguments are those of `start`. Raises Overloaded or Invalid.
+        """
         began = time.monotonic()
         self._metrics.requests.inc()
+        permits: list[Callable[[], None]] = []
         try:
-            leave = self._admission.enter()
-            try:
-                job = await self._job(prompt, p, stream, identified, special)
-            except BaseException:
+            check(p, self.limits, stream=stream)
+            permits += [self._admission.enter() for _ in range(p.best_of or 1)]
+            job = await self._job(prompt, p, identified=identified, special=special)
+        except BaseException as error:
+            for leave in permits:
                 leave()
-                raise
-        except Refusal as refusal:
-            self._metrics.failures.labels(refusal.kind).inc()
+            if isinstance(error, Refusal):
+                self._metrics.failures.labels(error.kind).inc()
             raise
-        self._metrics.input_length.observe(len(job.tokens))
-        self._metrics.max_new.observe(job.max_new_tokens)
-        return Run(job, self._counted(job, began), leave)
+        times = Times(began, time.monotonic())
+        self._metrics.taken(job, times.validated - began)
+        first, *others = permits
+        copies = [Run(another(job), replace(times), self._stepping, leave) for leave in others]
+        return [Run(job, times, self._counted, first), *copies]
 
-    async def _job(
-        self, prompt: str, p: Parameters, stream: bool, identified: bool, special: bool
-    ) -> Job:
+    async def _job(self, prompt: str, p: Parameters, *, identified: bool, special: bool) -> Job:
         if not prompt:
             raise Invalid("`inputs` cannot be empty")
-        check(p, self.limits, stream=stream)
-        if self._end is None:
-            self._end = await self.model.end_of_text()
         tokens = await self.model.token_ids(prompt, special=special)
-        return fit(prompt, tokens, p, self.limits, identified=identified)
+        return fit(tokens, p, self.limits, identified=identified)
 
-    async def _counted(self, job: Job, began: float) -> AsyncGenerator[Step, None]:
-        """The steps of a job, its slot taken before and given back after."""
-        queued = time.monotonic()
-        free = await self._admission.slot(len(job.tokens) + job.max_new_tokens)
-        started = time.monotonic()
-        self._metrics.queue.observe(started - queued)
-        self._metrics.batch_size.inc()
-
-        def freed() -> None:
-            self._metrics.batch_size.dec()
-            free()
-
+    async def _counted(self, run: Run) -> AsyncGenerator[Step, None]:
+        """A run's steps; what becomes of it is counted."""
         try:
-            async with aclosing(self._steps(job, freed)) as steps:
+            async with aclosing(self._stepping(run)) as steps:
                 async for step in steps:
                     if step.finish:
-                        self._count(step.finish.generated, began, started)
+                        self._metrics.answered(run.times, step.finish.generated)
                     yield step
         except Refusal as refusal:
             self._metrics.failures.labels(refusal.kind).inc()
             raise
 
-    def _count(self, generated: int, began: float, started: float) -> None:
-        """Count a text that is complete."""
-        now = time.monotonic()
-        self._metrics.successes.inc()
-        self._metrics.duration.observe(now - began)
-        self._metrics.inference.observe(now - started)
-        self._metrics.generated.observe(generated)
-        self._metrics.per_token.observe((now - started) / max(generated, 1))
+    async def _stepping(self, run: Run) -> AsyncGenerator[Step, None]:
+        """A run's steps, its slot taken before and given back after."""
+        job, times = run.job, run.times
+        room = len(job.tokens) + job.max_new_tokens
+        free = await self._admission.slot(room)
+        times.started = time.monotonic()
+        self._metrics.begun(room)
+
+        def freed() -> None:
+            self._metrics.ended(room)
+            free()
+
+        if job.prefill:
+            try:
+                run.prefill = await self.model.prefill(job.tokens)
+            except BaseException:
+                freed()
+                raise
+        async with aclosing(self._steps(job, freed)) as steps:
+            async for step in steps:
+                if step.finish:
+                    times.ended = time.monotonic()
+                yield step
 
     async def _steps(self, job: Job, freed: Callable[[], None]) -> AsyncGenerator[Step, None]:
         """Turn the model's chunks into steps, the last of which says how the text ended."""
-        watch, text, held, generated = StopWatch(job.stop), "", None, 0
+        watch, text, generated = StopWatch(job.stop), "", 0
+        follower = Follower(job.grammar) if job.grammar else None
+        held: Step | None = None  # maybe the last: it waits for the word on how the text ended
         async with aclosing(self.model.chunks(job, freed)) as chunks:
             async for chunk in chunks:
-                generated = chunk.generated or generated
-                if chunk.finish:
-                    self._metrics.cached.observe(chunk.cached)
-                    reason = "length" if chunk.finish == "length" else "eos_token"
-                    last = held or self._ending()
-                    yield Step(last.token, last.top, Finish(reason, text, generated))
+                token = chunk.token
+                if token is None:
+                    yield self._last(chunk, held, follower, text, generated)
                     return
-                if not chunk.text and chunk.logprob is None:
+                if held:
+                    yield held
+                    held = None
+                generated += 1
+                if token.special or not token.text:
+                    held = Step(token, chunk.top)
                     continue
-                shown, stopped = watch.feed(chunk.text)
-                if job.schema and not text.strip() and shown.strip()[:1] not in ("", "{"):
+                piece, stopped = watch.feed(token.text)
+                if follower and not follower.takes(piece):
                     raise Failed("the grammar could not be applied")
-                text += shown
-                step = self._step(chunk, shown, job.top_tokens)
+                text += piece
+                shown = token if piece == token.text else replace(token, text=piece)
                 if stopped:
-                    self._metrics.cached.observe(chunk.cached)
-                    yield Step(step.token, step.top, Finish("stop_sequence", text, generated))
+                    self._metrics.cached.inc(chunk.cached)
+                    yield Step(shown, chunk.top, Finish("stop_sequence", text, generated))
                     return
-                if step.token.special or generated >= job.max_new_tokens:
-                    held = step  # the last one: it waits for the word on how the text ended
+                if generated >= job.max_new_tokens:
+                    held = Step(shown, chunk.top)
                 else:
-                    yield step
+                    yield Step(shown, chunk.top)
         raise Incomplete
 
-    def _ending(self) -> Step:
-        """The step of a token that ends a text and was not told."""
-        assert self._end is not None
-        return Step(Token(self._end.id, self._end.text, special=True))
-
-    def _step(self, chunk: Chunk, shown: str, top: int) -> Step:
-        """A chunk as a step."""
-        if chunk.logprob is None:
-            return Step(Token(0, shown))
-        named = chunk.logprob
-        special = not chunk.text and not named["bytes"]
-        token = Token(named["id"], self._text(named["id"], shown), named["logprob"], special)
-        nearest = tuple(
-            Token(n["id"], self._text(n["id"], n["token"]), n["logprob"], not n["bytes"])
-            for n in named["top_logprobs"][:top]
-        )
-        return Step(token, nearest)
-
-    def _text(self, token: int, text: str) -> str:
-        """A token's text; the one that ends a text has one too, though it is not shown."""
-        assert self._end is not None
-        return self._end.text if token == self._end.id and not text else text
+    def _last(
+        self, chunk: Chunk, held: Step | None, follower: Follower | None, text: str, generated: int
+    ) -> Step:
+        """The last step, of a token that was held back for this word of how the text ended."""
+        self._metrics.cached.inc(chunk.cached)
+        reason = chunk.finish
+        if held is None or reason is None:
+            raise Incomplete
+        if follower and reason == "eos_token" and not follower.complete():
+            raise Failed("the grammar could not be applied")
+        return Step(held.token, held.top, Finish(reason, text, generated))

@@ -1,4 +1,4 @@
-"""From a request to a job: every parameter checked in TGI's words, and put in llama.cpp's terms.
+"""From a request to a job: every parameter checked in TGI's words, and put in the model's terms.
 
 `check` is about the parameters alone, `fit` about the prompt's length. What this server cannot do
 is refused, never ignored. Raises `Invalid` throughout. Knows nothing of HTTP.
@@ -6,44 +6,34 @@ is refused, never ignored. Raises `Invalid` throughout. Knows nothing of HTTP.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from llmasos.engine.grammars import schema_of
+from llmasos.engine.grammars import grammar_of
 from llmasos.engine.refusals import Invalid
-from llmasos.engine.schemas import ChatRequest, Parameters
+from llmasos.engine.schemas import Parameters
+from llmasos.engine.text_model import Job, Sampling
 
-MAX_STOPS = 4
-MAX_TOP_TOKENS = 5
 MAX_STOP_LENGTH = 1000
+MAX_PREFILL = 512
+"""Prompt tokens whose log probabilities can be told: each costs a step of the model."""
 DEFAULT_NEW_TOKENS = 1024
-_SEEDS = 2**32 - 1  # llama.cpp's seeds have 32 bits, and the last one means "any"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a prompt may be, and prompt and answer together, in tokens."""
+    """How much a request may ask for; TGI's names and defaults.
+
+    input_tokens, total_tokens: length of a prompt, and of prompt and answer together. best_of:
+    texts to choose from. stops: stop sequences. top_tokens: likeliest tokens told at each step.
+    batch: prompts in one request.
+    """
 
     input_tokens: int
     total_tokens: int
-
-
-@dataclass(frozen=True)
-class Job:
-    """A text to generate, with all that is needed for it."""
-
-    prompt: str
-    tokens: Sequence[int]
-    max_new_tokens: int
-    stop: tuple[str, ...]
-    sampling: dict[str, Any]
-    """llama.cpp's own parameters."""
-    seed: int | None
-    """The seed, if chance plays a part."""
-    top_tokens: int
-    identified: bool
-    """Whether token ids and log probabilities are wanted."""
-    schema: dict[str, Any] | None = None
+    best_of: int = 2
+    stops: int = 4
+    top_tokens: int = 5
+    batch: int = 4
 
 
 def samples(p: Parameters) -> bool:
@@ -57,16 +47,45 @@ def samples(p: Parameters) -> bool:
 
 def check(p: Parameters, limits: Limits, *, stream: bool) -> None:
     """Refuse parameters that are out of range, or that this server cannot follow."""
-    if p.best_of not in (None, 1):
-        streaming = "`best_of` != 1 is not supported when streaming tokens"
-        raise Invalid(streaming if stream else "`best_of` != 1 is not allowed for this endpoint")
-    if p.decoder_input_details:
-        when = " when streaming tokens" if stream else " by this server"
-        raise Invalid(f"`decoder_input_details` == true is not supported{when}")
+    _check_copies(p, limits, stream=stream)
+    _check_sampling(p)
     if p.watermark:
         raise Invalid("`watermark` == true is not supported by this server")
     if p.adapter_id is not None:
-        raise Invalid("`adapter_id` is not supported by this server: it has no adapters")
+        raise Invalid("`adapter_id` names no adapter: none are loaded")
+    if p.max_new_tokens == 0:
+        raise Invalid("`max_new_tokens` must be strictly positive")
+    if len(p.stop) > limits.stops:
+        raise Invalid(f"`stop` supports up to {limits.stops} stop sequences. Given: {len(p.stop)}")
+    if any(not 0 < len(stop) <= MAX_STOP_LENGTH for stop in p.stop):
+        raise Invalid(f"`stop` sequences must have 1 to {MAX_STOP_LENGTH} characters")
+    if p.top_n_tokens is not None and p.top_n_tokens > limits.top_tokens:
+        most = f"must be >= 0 and <= {limits.top_tokens}"
+        raise Invalid(f"`top_n_tokens` {most}. Given: {p.top_n_tokens}")
+    if p.truncate is not None and not 0 < p.truncate <= limits.input_tokens:
+        most = f"must be strictly positive and less than {limits.input_tokens}"
+        raise Invalid(f"`truncate` {most}. Given: {p.truncate}")
+
+
+def _check_copies(p: Parameters, limits: Limits, *, stream: bool) -> None:
+    """Refuse what cannot be streamed, and more texts to choose from than there may be."""
+    if p.best_of not in (None, 1):
+        if stream:
+            raise Invalid("`best_of` != 1 is not supported when streaming tokens")
+        if limits.best_of == 1:
+            raise Invalid("`best_of` != 1 is not allowed for this endpoint")
+        if not 0 < p.best_of <= limits.best_of:
+            raise Invalid(f"`best_of` must be > 0 and <= {limits.best_of}. Given: {p.best_of}")
+        if not samples(p) and p.temperature is None:
+            raise Invalid("you must use sampling when `best_of` is > 1")
+        if p.seed is not None:
+            raise Invalid("`seed` must not be set when `best_of` > 1")
+    if p.decoder_input_details and stream:
+        raise Invalid("`decoder_input_details` == true is not supported when streaming tokens")
+
+
+def _check_sampling(p: Parameters) -> None:
+    """Refuse numbers that no token can be drawn with."""
     if p.temperature is not None and not p.temperature > 0:
         raise Invalid("`temperature` must be strictly positive")
     if p.repetition_penalty is not None and not p.repetition_penalty > 0:
@@ -81,102 +100,66 @@ def check(p: Parameters, limits: Limits, *, stream: bool) -> None:
         raise Invalid("`typical_p` must be > 0.0 and < 1.0")
     if p.top_k is not None and not 0 < p.top_k < 2**31:
         raise Invalid("`top_k` must be strictly positive")
-    if p.max_new_tokens == 0:
-        raise Invalid("`max_new_tokens` must be strictly positive")
-    if len(p.stop) > MAX_STOPS:
-        raise Invalid(f"`stop` supports up to {MAX_STOPS} stop sequences. Given: {len(p.stop)}")
-    if any(not 0 < len(stop) <= MAX_STOP_LENGTH for stop in p.stop):
-        raise Invalid(f"`stop` sequences must have 1 to {MAX_STOP_LENGTH} characters")
-    if p.top_n_tokens is not None and p.top_n_tokens > MAX_TOP_TOKENS:
-        raise Invalid(
-            f"`top_n_tokens` must be >= 0 and <= {MAX_TOP_TOKENS}. Given: {p.top_n_tokens}"
-        )
-    if p.truncate is not None and not 0 < p.truncate <= limits.input_tokens:
-        raise Invalid(
-            "`truncate` must be strictly positive and less than "
-            f"{limits.input_tokens}. Given: {p.truncate}"
-        )
 
 
-def fit(
-    prompt: str, tokens: Sequence[int], p: Parameters, limits: Limits, *, identified: bool
-) -> Job:
+def fit(tokens: Sequence[int], p: Parameters, limits: Limits, *, identified: bool) -> Job:
     """The job for a prompt of these tokens; refused when it is too long."""
     if p.truncate is not None:
         tokens = tokens[-p.truncate :]
     length = len(tokens)
     wanted = p.max_new_tokens
     if wanted is None:
-        wanted = min(max(limits.total_tokens - length, 1), DEFAULT_NEW_TOKENS)
-    if length > limits.input_tokens:
-        raise Invalid(f"`inputs` must have less than {limits.input_tokens} tokens. Given: {length}")
+        wanted = min(max(limits.total_tokens - length, 0), DEFAULT_NEW_TOKENS)
     if length + wanted > limits.total_tokens:
         raise Invalid(
             f"`inputs` tokens + `max_new_tokens` must be <= {limits.total_tokens}. "
             f"Given: {length} `inputs` tokens and {wanted} `max_new_tokens`"
         )
-    seed = p.seed if p.seed is not None else random.getrandbits(31)
+    if length > limits.input_tokens:
+        raise Invalid(f"`inputs` must have less than {limits.input_tokens} tokens. Given: {length}")
+    if p.decoder_input_details and length > MAX_PREFILL:
+        most = f"is supported for up to {MAX_PREFILL} `inputs` tokens by this server"
+        raise Invalid(f"`decoder_input_details` == true {most}. Given: {length}")
+    seed = p.seed if p.seed is not None else _any_seed()
     return Job(
-        prompt=prompt,
         tokens=tokens,
         max_new_tokens=wanted,
         stop=tuple(p.stop),
-        sampling=_sampling(p, seed, limits.total_tokens),
+        sampling=_sampling(p, seed),
         seed=seed if samples(p) else None,
+        repeatable=p.seed is not None and samples(p),
         top_tokens=p.top_n_tokens or 0,
         identified=identified or bool(p.top_n_tokens),
-        schema=schema_of(p.grammar) if p.grammar else None,
+        grammar=grammar_of(p.grammar) if p.grammar else None,
+        prefill=p.decoder_input_details,
     )
 
 
-def _sampling(p: Parameters, seed: int, reach: int) -> dict[str, Any]:
-    """TGI's parameters in llama.cpp's names, applied in TGI's order; all its own tricks off."""
-    plain: dict[str, Any] = {
-        "seed": seed % _SEEDS,
-        "min_p": 0.0,
-        "top_k": p.top_k or 0,
-        "top_p": p.top_p or 1.0,
-        "typical_p": p.typical_p or 1.0,
-        "temperature": p.temperature or 1.0,
-        "samplers": ["penalties", "temperature", "top_k", "top_p", "typ_p"],
-        "repeat_penalty": p.repetition_penalty or 1.0,
-        "frequency_penalty": p.frequency_penalty or 0.0,
-        "presence_penalty": p.presence_penalty or 0.0,
-        "repeat_last_n": reach,  # the whole text counts, not the last 64 tokens
-    }
+def another(job: Job) -> Job:
+    """The same job with a seed of its own; the prompt's tokens need not be told again."""
+    seed = _any_seed()
+    sampling = replace(job.sampling, seed=seed)
+    return replace(job, sampling=sampling, seed=seed, prefill=False)
+
+
+def _any_seed() -> int:
+    return random.getrandbits(31)
+
+
+def _sampling(p: Parameters, seed: int) -> Sampling:
+    """How tokens are drawn; without chance only the penalties count."""
+    likeliest = Sampling(
+        repetition_penalty=p.repetition_penalty or 1.0,
+        frequency_penalty=p.frequency_penalty or 0.0,
+        presence_penalty=p.presence_penalty or 0.0,
+    )
     if not samples(p):
-        plain |= {"temperature": 0.0, "samplers": ["penalties", "temperature"]}
-    return plain
-
-
-def chat_parameters(chat: ChatRequest) -> Parameters:
-    """A chat request's parameters in the terms of `/generate`, as TGI translates them.
-
-    temperature 0 is greedy; without a temperature text is sampled at 1.
-    """
-    if not chat.messages:
-        raise Invalid("`messages` cannot be empty")
-    if chat.n not in (None, 1):
-        raise Invalid("`n` != 1 is not supported by this server")
-    if chat.logit_bias:
-        raise Invalid("`logit_bias` is not supported by this server")
-    if chat.tools and chat.tool_choice != "none":
-        raise Invalid("`tools` are not supported by the model that this server runs")
-    if chat.guideline is not None:
-        raise Invalid("`guideline` is not supported by this server")
-    if chat.top_logprobs and not chat.logprobs:
-        raise Invalid("`top_logprobs` needs `logprobs` == true")
-    greedy = chat.temperature == 0
-    return Parameters(
-        do_sample=not greedy,
-        temperature=None if greedy else chat.temperature,
-        top_p=None if greedy or chat.top_p == 1 else chat.top_p,
-        seed=chat.seed,
-        stop=chat.stop,
-        max_new_tokens=chat.max_completion_tokens if chat.max_tokens is None else chat.max_tokens,
-        frequency_penalty=chat.frequency_penalty,
-        presence_penalty=chat.presence_penalty,
-        top_n_tokens=chat.top_logprobs,
-        grammar=chat.response_format,
-        details=True,
+        return likeliest
+    return replace(
+        likeliest,
+        temperature=p.temperature or 1.0,
+        top_k=p.top_k,
+        top_p=p.top_p,
+        typical_p=p.typical_p,
+        seed=seed,
     )

@@ -33,7 +33,9 @@ def _jobs() -> None:
         "jobs",
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("queue", sa.String(64), nullable=False),
+        sa.Column("turn", sa.Double, nullable=False),
         sa.Column("agent", sa.String(64), nullable=False),
+        sa.Column("principal", sa.String(200), nullable=False),
         sa.Column("status", sa.String(20), nullable=False),
         sa.Column("request", sa.Text, nullable=False),
         sa.Column("conversation", sa.String(300)),
@@ -58,7 +60,13 @@ def _jobs() -> None:
         sa.Column("usage", sa.Text),
     )
     due = sa.text("due_at IS NOT NULL")
-    op.create_index("jobs_due", "jobs", ["queue", "due_at"], sqlite_where=due, postgresql_where=due)
+    op.create_index("jobs_due", "jobs", ["queue", "turn"], sqlite_where=due, postgresql_where=due)
+    waits = sa.text("unsettled")
+    own = ["principal", "queue", "turn"]
+    op.create_index("jobs_waiting_of", "jobs", own, sqlite_where=waits, postgresql_where=waits)
+    runs = sa.text("status = 'running'")
+    columns = ["status", "due_at"]
+    op.create_index("jobs_running", "jobs", columns, sqlite_where=runs, postgresql_where=runs)
     op.create_index("jobs_unsettled", "jobs", ["conversation", "unsettled", "position", "id"])
     op.create_index("jobs_created", "jobs", ["created_at", "id"])
 
