@@ -1,13 +1,14 @@
 """The bus: the stream of events of each running job, for readers who want them as they come.
 
-The database holds what counts; the bus may lose everything and only liveliness is lost. The one
-place that knows Redis streams. Start reading at `EventBus`.
+Beside it are boards, on which processes pin short notices of how they fare. The database holds what
+counts; the bus may lose everything and only liveliness is lost. The one place that knows Redis.
+Start reading at `EventBus`.
 """
 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -57,6 +58,17 @@ class EventBus(Protocol):
         """The events after an id; waits up to `wait` seconds for the first of them."""
         ...
 
+    def pin(self, board: str, name: str, text: str, seconds: float) -> None:
+        """Put a notice on a board, in the place of an older one of that name.
+
+        seconds: after these it is taken off. Never raises, as `publish` does not.
+        """
+        ...
+
+    def pinned(self, board: str) -> Mapping[str, str]:
+        """The notices on a board now, by name. A bus that does not answer has none."""
+        ...
+
     def ping(self) -> None:
         """Raises BrokerUnavailable when the bus does not answer."""
         ...
@@ -76,6 +88,7 @@ class MemoryBus:
     def __init__(self, keep: int = 1_000) -> None:
         self._keep = keep
         self._streams: OrderedDict[str, list[BusEvent]] = OrderedDict()
+        self._boards: dict[str, dict[str, tuple[float, str]]] = {}
         self._more = threading.Condition()
 
     def publish(self, job_id: str, attempt: int, event: Event) -> None:
@@ -99,6 +112,20 @@ class MemoryBus:
         with self._more:
             self._more.wait_for(new, timeout=wait)
             return new()[:MOST_READ]
+
+    def pin(self, board: str, name: str, text: str, seconds: float) -> None:
+        """Put a notice on a board."""
+        with self._more:
+            self._boards.setdefault(board, {})[name] = (time.monotonic() + seconds, text)
+
+    def pinned(self, board: str) -> Mapping[str, str]:
+        """The notices on a board now, by name."""
+        with self._more:
+            now = time.monotonic()
+            notices = self._boards.get(board, {})
+            current = {name: notice for name, notice in notices.items() if notice[0] > now}
+            self._boards[board] = current
+            return {name: text for name, (_, text) in current.items()}
 
     def ping(self) -> None:
         """It answers as long as the process lives."""
@@ -161,6 +188,35 @@ class RedisBus:
             if found or time.monotonic() >= until:
                 return [event for entry in found if (event := _parsed(*entry)) is not None]
 
+    def pin(self, board: str, name: str, text: str, seconds: float) -> None:
+        """Put a notice on a board: a key that expires, and its name in the board's set."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            with self._writer.pipeline(transaction=False) as pipeline:
+                pipeline.set(f"{_board(board)}:{name}", text, px=max(1, int(seconds * 1000)))
+                pipeline.sadd(_board(board), name)
+                pipeline.execute()
+        except self._errors as error:
+            self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE
+            log.warning("bus.notice_lost", board=board, error=str(error))
+
+    def pinned(self, board: str) -> Mapping[str, str]:
+        """The notices on a board now, by name. A bus that does not answer has none."""
+        try:
+            members: Any = self._reader.smembers(_board(board))
+            names = sorted(members)
+            keys = [f"{_board(board)}:{name.decode()}" for name in names]
+            texts: Any = self._reader.mget(keys) if keys else []
+            gone = [name for name, text in zip(names, texts, strict=True) if text is None]
+            if gone:
+                self._reader.srem(_board(board), *gone)
+        except self._errors as error:
+            log.warning("bus.unreadable", board=board, error=str(error))
+            return {}
+        found = zip(names, texts, strict=True)
+        return {name.decode(): text.decode() for name, text in found if text is not None}
+
     def ping(self) -> None:
         """Raises BrokerUnavailable when the bus does not answer."""
         try:
@@ -178,6 +234,10 @@ class RedisBus:
 
 def _key(job_id: str) -> str:
     return f"llmasos:events:{job_id}"
+
+
+def _board(board: str) -> str:
+    return f"llmasos:board:{board}"
 
 
 def _number(after: str) -> int:

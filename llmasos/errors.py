@@ -3,15 +3,18 @@
     LLMasOSError
     ├── UsageError            the caller's mistake; nothing was changed
     │   ├── SettingsError, AgentLoadError, AgentDefinitionError, ToolDefinitionError
-    │   ├── UnknownAgent, UnknownCollection, UnknownModel, UnknownJob
-    │   ├── InvalidRequest, IdempotencyConflict, NotAllowed, WrongJobState
+    │   ├── UnknownAgent, UnknownCollection, UnknownVersion, UnknownModel, UnknownJob
+    │   ├── InvalidRequest, SchemaImpossible, IdempotencyConflict, NotAllowed, WrongJobState
+    │   ├── AliasRefused, EntryRefused, ModelInUse
     │   └── SystemAlreadyRunning, PortInUse
     ├── EngineError           text generation or embedding failed
-    │   └── EngineUnavailable, EngineOverloaded, EngineRejected, GenerationFailed
+    │   ├── EngineUnavailable (ModelUnavailable: all of its servers), EngineOverloaded,
+    │   │   EngineRejected (EngineMisconfigured: any request), GenerationFailed
+    │   └── AnswerTooSlow, AnswerCut, AnswerUnfit, BatchFailed
     ├── ModelError            a model's files
-    │   └── ModelMissing, WrongHash, DownloadFailed
+    │   └── ModelMissing, WrongHash, DownloadFailed, GatedModel, ModelTooLarge, NotAModel
     ├── KnowledgeError        documents and indexes
-    │   └── UnreadableDocument, StoreDamaged, EmbeddingModelChanged
+    │   └── UnreadableDocument, StoreDamaged, IndexDamaged, EmbeddingModelChanged
     ├── StateError            what the system stands on
     │   └── DatabaseUnavailable, SchemaMismatch, BrokerUnavailable, HomeNotWritable
     ├── ChannelError          the place where an answer should go
@@ -26,6 +29,7 @@ of a queue. Knows nothing of any other module.
 """
 
 from difflib import get_close_matches
+from typing import Any
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
@@ -120,6 +124,12 @@ class UnknownCollection(_Unknown):
     kind = "collection"
 
 
+class UnknownVersion(_Unknown):
+    """The collection keeps no version with that name."""
+
+    kind = "version"
+
+
 class UnknownModel(_Unknown):
     """The model library has no model with that name."""
 
@@ -139,6 +149,17 @@ class UnknownJob(UsageError):
 
 class InvalidRequest(UsageError):
     """A request cannot be taken: it is empty, too long or malformed."""
+
+
+class SchemaImpossible(UsageError):
+    """No answer of a model can fit the schema that it should follow."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def message(self) -> str:
+        return f"No answer can fit {self.name}: {self.reason}."
 
 
 class IdempotencyConflict(UsageError):
@@ -175,6 +196,43 @@ class WrongJobState(UsageError):
 
     def message(self) -> str:
         return f"Job {self.job_id} is {self.status}: it cannot {self.action}."
+
+
+class AliasRefused(UsageError):
+    """An alias of the model library cannot be moved as asked."""
+
+    def __init__(self, alias: str, reason: str) -> None:
+        super().__init__(alias, reason)
+        self.alias, self.reason = alias, reason
+
+    def message(self) -> str:
+        return f"Alias '{self.alias}': {self.reason}"
+
+
+class EntryRefused(UsageError):
+    """A model cannot be written to the catalogue as asked."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def message(self) -> str:
+        return f"Model '{self.name}' cannot be added: {self.reason}"
+
+
+class ModelInUse(UsageError):
+    """A model's files are needed by an alias that points at it."""
+
+    def __init__(self, name: str, aliases: tuple[str, ...]) -> None:
+        super().__init__(name, tuple(aliases))
+        self.name, self.aliases = name, tuple(aliases)
+
+    def message(self) -> str:
+        named = ", ".join(f"'{alias}'" for alias in self.aliases)
+        return (
+            f"Model '{self.name}' is what {named} points at, so it was not removed. Point it "
+            f"elsewhere first: llmasos models promote {self.aliases[0]} NAME"
+        )
 
 
 class SystemAlreadyRunning(UsageError):
@@ -223,12 +281,30 @@ class EngineUnavailable(EngineError):
         )
 
 
-class EngineOverloaded(EngineError):
-    """The engine has as many requests as it takes; try again later."""
+class ModelUnavailable(EngineUnavailable):
+    """None of the servers that a model has, and its fall-backs have, answers."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.url = url
+    def __init__(self, alias: str, reasons: tuple[str, ...]) -> None:
+        EngineError.__init__(self, alias, tuple(reasons))
+        self.alias, self.reasons = alias, tuple(reasons)
+        self.url, self.reason = alias, "; ".join(reasons)
+
+    def message(self) -> str:
+        return (
+            f"No server of the model '{self.alias}' answers: {self.reason}. "
+            "`llmasos models status` shows each of them."
+        )
+
+
+class EngineOverloaded(EngineError):
+    """The engine has as many requests as it takes; try again later.
+
+    retry_after: seconds to wait, 0 when it did not say.
+    """
+
+    def __init__(self, url: str, retry_after: float = 0.0) -> None:
+        super().__init__(url, retry_after)
+        self.url, self.retry_after = url, retry_after
 
     def message(self) -> str:
         return f"The engine at {self.url} is overloaded. Try again in a moment."
@@ -238,8 +314,85 @@ class EngineRejected(EngineError):
     """The engine refused the request as invalid; trying again changes nothing."""
 
 
+class EngineMisconfigured(EngineRejected):
+    """The engine can take no request as it is set up here: a wrong key, server or model."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url, self.reason = url, reason
+
+    def message(self) -> str:
+        return f"The engine at {self.url} cannot be used as it is set up: {self.reason}."
+
+
 class GenerationFailed(EngineError):
     """The engine broke off in the middle of a text."""
+
+
+class AnswerTooSlow(EngineError):
+    """An answer was not complete in the time that it may take, and was stopped."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def message(self) -> str:
+        return (
+            f"The answer was not complete after {self.seconds:g} s and was stopped. "
+            "Give a longer timeout or a smaller max_new_tokens."
+        )
+
+
+class AnswerCut(EngineError):
+    """An answer was cut before its JSON was complete."""
+
+    def __init__(self, name: str, max_new_tokens: int) -> None:
+        super().__init__(name, max_new_tokens)
+        self.name, self.max_new_tokens = name, max_new_tokens
+
+    def message(self) -> str:
+        return (
+            f"The answer for {self.name} was cut at {self.max_new_tokens} tokens, before its JSON "
+            "was complete. Give a larger max_new_tokens, or a schema with fewer or shorter fields."
+        )
+
+
+class AnswerUnfit(EngineError):
+    """A model was asked several times, and its answers do not fit the schema."""
+
+    def __init__(self, name: str, tries: int, reason: str, answer: str) -> None:
+        super().__init__(name, tries, reason, answer)
+        self.name, self.tries, self.reason, self.answer = name, tries, reason, answer
+
+    def message(self) -> str:
+        return (
+            f"The model was asked {self.tries} times and its answer does not fit {self.name}: "
+            f"{self.reason}. It said: {self.answer}"
+        )
+
+
+class BatchFailed(EngineError):
+    """Some of many requests failed; the answers to the others are in `results`.
+
+    results: in order, the answer to each request, or the error that came instead.
+    """
+
+    def __init__(self, results: list[Any]) -> None:
+        super().__init__(results)
+        self.results = results
+
+    @property
+    def failures(self) -> dict[int, Exception]:
+        """The errors, by the number of the request, from 0."""
+        return {n: each for n, each in enumerate(self.results) if isinstance(each, Exception)}
+
+    def message(self) -> str:
+        first = next(iter(self.failures.items()), None)
+        said = f" The first, number {first[0]}: {first[1]}" if first else ""
+        return (
+            f"{len(self.failures)} of {len(self.results)} requests failed; the other answers are "
+            f"in the error's `results`.{said}"
+        )
 
 
 class ModelError(LLMasOSError):
@@ -260,15 +413,19 @@ class ModelMissing(ModelError):
 
 
 class WrongHash(ModelError):
-    """A downloaded file is not the one that the catalogue names; it was removed."""
+    """A downloaded file is not the one that was expected; it was removed.
 
-    def __init__(self, name: str, file: str, expected: str, found: str) -> None:
-        super().__init__(name, file, expected, found)
+    said_by: who says what it should be: the catalogue, the Hub, or the first pull.
+    """
+
+    def __init__(self, name: str, file: str, expected: str, found: str, said_by: str) -> None:
+        super().__init__(name, file, expected, found, said_by)
         self.name, self.file, self.expected, self.found = name, file, expected, found
+        self.said_by = said_by
 
     def message(self) -> str:
         return (
-            f"Model '{self.name}': {self.file} has sha256 {self.found}, the catalogue says "
+            f"Model '{self.name}': {self.file} has hash {self.found}, {self.said_by} says "
             f"{self.expected}. The file was removed; fetch it again from a source you trust."
         )
 
@@ -282,6 +439,53 @@ class DownloadFailed(ModelError):
 
     def message(self) -> str:
         return f"Model '{self.name}' could not be fetched from {self.source}: {self.reason}"
+
+
+class GatedModel(ModelError):
+    """The Hub gives a model only to those who have accepted its licence."""
+
+    def __init__(self, name: str, repo: str, with_token: bool) -> None:
+        super().__init__(name, repo, with_token)
+        self.name, self.repo, self.with_token = name, repo, with_token
+
+    def message(self) -> str:
+        steps = f"Accept its licence at https://huggingface.co/{self.repo}"
+        if self.with_token:
+            return (
+                f"Model '{self.name}' is gated, and the token's owner has no access to it. "
+                f"{steps}, with the account of hub.token, and wait until it is granted."
+            )
+        return (
+            f"Model '{self.name}' is gated. {steps}, make a read token in that account's settings, "
+            "and set hub.token (LLMASOS_HUB__TOKEN)."
+        )
+
+
+class ModelTooLarge(ModelError):
+    """A model does not fit into this machine's memory; it was not loaded."""
+
+    def __init__(self, name: str, bytes_needed: int, bytes_free: int) -> None:
+        super().__init__(name, bytes_needed, bytes_free)
+        self.name, self.bytes_needed, self.bytes_free = name, bytes_needed, bytes_free
+
+    def message(self) -> str:
+        needed, free = self.bytes_needed / 1e9, self.bytes_free / 1e9
+        return (
+            f"Model '{self.name}' needs about {needed:.1f} GB of memory, {free:.1f} GB are "
+            "free here, so it was not loaded. Choose a smaller one (llmasos models list), free "
+            "some memory, or name a server that holds it with llm.urls."
+        )
+
+
+class NotAModel(ModelError):
+    """A file is not the model that its name promises."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def message(self) -> str:
+        return f"{self.path} is no model that can be used: {self.reason}"
 
 
 class KnowledgeError(LLMasOSError):
@@ -307,9 +511,25 @@ class StoreDamaged(KnowledgeError):
         self.path, self.reason = path, reason
 
     def message(self) -> str:
+        name = self.path.rstrip("/").rpartition("/")[2]
         return (
-            f"The collection at {self.path} is damaged ({self.reason}). Restore that folder from a "
-            "backup, or remove it and add the documents again."
+            f"The collection at {self.path} is damaged ({self.reason}). Restore it from a backup: "
+            f"llmasos knowledge restore {name} FILE --replace, or remove it and add the documents "
+            "again."
+        )
+
+
+class IndexDamaged(KnowledgeError):
+    """A file that is derived from a collection's store cannot be used; it can be made again."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def message(self) -> str:
+        return (
+            f"The index at {self.path} cannot be used ({self.reason}). Nothing is lost: make it "
+            "again with `llmasos knowledge rebuild COLLECTION`."
         )
 
 

@@ -9,7 +9,17 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class ToolCall(BaseModel):
+    """What a model asks for: a function by its name, with arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
 
 
 class Message(BaseModel):
@@ -19,6 +29,21 @@ class Message(BaseModel):
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What the assistant asked for in this message."""
+    tool_call_id: str | None = None
+    """The call that a `tool` message answers."""
+
+
+class ToolSpec(BaseModel):
+    """A function that a model may call, as it is described to the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """JSON Schema of the arguments: an object."""
 
 
 class Sampling(TypedDict, total=False):
@@ -32,6 +57,9 @@ class Sampling(TypedDict, total=False):
     seed: int
     repetition_penalty: float
     json_schema: dict[str, Any]
+    tools: Sequence[ToolSpec]
+    tool_choice: str
+    timeout: float
 
 
 class Options(BaseModel):
@@ -55,10 +83,22 @@ class Options(BaseModel):
     """Above 1: words that were used become less likely."""
     json_schema: dict[str, Any] | None = None
     """JSON Schema that the answer must follow."""
+    tools: tuple[ToolSpec, ...] = ()
+    """What a chat may call; not together with `json_schema`."""
+    tool_choice: str = "auto"
+    """`auto`, `none`, `required`, or the name of the one tool to call."""
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds that the whole answer may take."""
 
     def merged(self, sampling: Sampling) -> "Options":
-        """These options with those that a call names instead; validated."""
-        return Options.model_validate({**self.model_dump(), **sampling})
+        """These options with those that a call names instead; validated.
+
+        `top_p` or `top_k` alone, where nothing names a temperature, sample at temperature 1.
+        """
+        plain = {**self.model_dump(exclude_unset=True), **sampling}
+        if "temperature" not in plain and ("top_p" in plain or "top_k" in plain):
+            plain["temperature"] = 1.0
+        return Options.model_validate(plain)
 
 
 class Piece(BaseModel):
@@ -68,7 +108,9 @@ class Piece(BaseModel):
 
     text: str
     finish_reason: str | None = None
-    """`length`, `eos_token` or `stop_sequence` on the last piece."""
+    """`length`, `eos_token`, `stop_sequence` or `tool_calls` on the last piece."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """On the last piece."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -84,7 +126,8 @@ class ModelInfo(BaseModel):
 
 
 class Backend(Protocol):
-    """Turns messages into text. Implementations: `tgi.TGIBackend`, `testing.ScriptedEngine`.
+    """Turns messages into text. Implementations: `pool.Pool` over `tgi.TGIBackend` and
+    `openai_compatible.OpenAIBackend`; `testing.ScriptedEngine`.
 
     Every method raises EngineUnavailable, EngineOverloaded, EngineRejected or GenerationFailed.
     Closing an iterator stops the generation at the server.

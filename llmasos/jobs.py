@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from sqlalchemy import Connection, RowMapping, func, or_, select, tuple_, update
@@ -22,14 +22,13 @@ from llmasos.database import Database
 from llmasos.errors import IdempotencyConflict, JobCancelled, UnknownJob, WrongJobState
 from llmasos.events import Failure, Reply
 from llmasos.generation import Usage
-from llmasos.request import Principal, Request
+from llmasos.queues import turn
+from llmasos.request import Principal, Queue, Request
 from llmasos.settings import JobSettings
 from llmasos.tables import deliveries, jobs, leases, posts, tool_calls
 
 log = structlog.get_logger()
 
-QUEUE = "jobs"
-"""The queue that jobs go to when nothing else is said."""
 FIRST_SWEEP = 30.0
 """Seconds after which the sweeper wakes a job whose own wake-up was lost."""
 
@@ -128,7 +127,7 @@ class Submitted:
 class Dispatcher(Protocol):
     """Wakes a worker. Implementations: `workers.dispatcher`, `workers.inline`."""
 
-    def wake(self, job_id: str, queue: str) -> None:
+    def wake(self, job_id: str, queue: Queue) -> None:
         """Say that a job is due. Waits at most 0.25 s.
 
         Raises BrokerUnavailable, which costs nothing but time: the sweeper finds the job.
@@ -162,7 +161,7 @@ class Jobs:
         # Making a statement costs more than running it: it is made once.
         self._insert = (
             database.insert(jobs)
-            .values(due_at=database.now())
+            .values(due_at=database.now(), turn=turn(database))
             .on_conflict_do_nothing(index_elements=["idempotency_key"])
             .returning(jobs.c.id)
         )
@@ -181,12 +180,13 @@ class Jobs:
             for address in dict.fromkeys(request.reply_to)
         ]
         with self._database.writing(durable="on_flush") as connection:
-            if connection.execute(self._insert, row).first() is None:
+            turn_of = {"of_principal": row["principal"], "of_queue": row["queue"]}
+            if connection.execute(self._insert, {**row, **turn_of}).first() is None:
                 return Submitted(_repeated(connection, request, row["fingerprint"]), new=False)
             if addresses:
                 connection.execute(deliveries.insert(), addresses)
         # The worker need not wait for the disk, only whoever was promised something.
-        self._wake(row["id"], row["queue"])
+        self._wake(row["id"], request.queue)
         self._database.flush()
         return Submitted(_new_job(row, request), new=True)
 
@@ -252,7 +252,8 @@ class Jobs:
                 return job
             job = _found(connection, job_id)
             following = next_unsettled(connection, job.request.conversation)
-        self._wake(following or job_id, QUEUE)
+        due = following or Due(job_id, job.request.queue)  # or what is left to do for itself
+        self._wake(due.job_id, due.queue)
         return job
 
     def retry(self, job_id: str) -> Job:
@@ -282,7 +283,7 @@ class Jobs:
             job = _found(connection, job_id)
         if not again:
             raise WrongJobState(job_id, job.status, "be run again")
-        self._wake(job_id, QUEUE)
+        self._wake(job_id, job.request.queue)
         return job
 
     def counts(self) -> dict[str, int]:
@@ -300,7 +301,7 @@ class Jobs:
             )
             return int(connection.execute(alive).scalar_one())
 
-    def _wake(self, job_id: str, queue: str) -> None:
+    def _wake(self, job_id: str, queue: Queue) -> None:
         try:
             self._dispatcher.wake(job_id, queue)
         except Exception as error:  # noqa: BLE001  (the job is stored: the sweeper will find it)
@@ -323,18 +324,25 @@ def settle_values(database: Database, connection: Connection, job_id: str) -> Ma
     return {"unsettled": first_time, "due_at": due, "wake_at": 0.0, "wakes": 0, "worker": None}
 
 
-def next_unsettled(connection: Connection, conversation: str | None) -> str | None:
+class Due(NamedTuple):
+    """A job whose time has come."""
+
+    job_id: str
+    queue: Queue
+
+
+def next_unsettled(connection: Connection, conversation: str | None) -> Due | None:
     """The job whose turn it is now in a conversation."""
     if conversation is None:
         return None
     first = (
-        select(jobs.c.id)
+        select(jobs.c.id, jobs.c.queue)
         .where(jobs.c.conversation == conversation, jobs.c.unsettled)
         .order_by(jobs.c.position, jobs.c.id)
         .limit(1)
     )
-    found: str | None = connection.execute(first).scalar()
-    return found
+    found = connection.execute(first).one_or_none()
+    return Due(found.id, Queue(found.queue)) if found else None
 
 
 def _new_row(request: Request) -> dict[str, Any]:
@@ -342,8 +350,9 @@ def _new_row(request: Request) -> dict[str, Any]:
     return {
         # Begins with the time, so that jobs of one moment have an order of their own.
         "id": f"{time.time_ns():016x}{secrets.token_hex(4)}",
-        "queue": QUEUE,
+        "queue": request.queue.value,
         "agent": request.agent,
+        "principal": request.principal.id,
         "status": JobStatus.QUEUED,
         "request": request.model_dump_json(),
         "conversation": request.conversation,

@@ -5,12 +5,28 @@ Knows nothing of Slack, HTTP or the database.
 """
 
 import hashlib
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 AUTO = "auto"
 """The agent name that means: let the router choose."""
+
+
+class Queue(StrEnum):
+    """What a job waits in, the most urgent first."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for the answer."""
+    BATCH = "batch"
+    """It has time."""
+
+    @property
+    def up_to_here(self) -> tuple["Queue", ...]:
+        """The queues that are more urgent than this one, and this one, in order."""
+        order = tuple(Queue)
+        return order[: order.index(self) + 1]
 
 
 class Principal(BaseModel):
@@ -70,5 +86,7 @@ class Request(BaseModel):
     """Addresses `SCHEME:PLACE` that the answer is brought to by the scheme's channel."""
     idempotency_key: str | None = None
     """Unique for all time: a second request with it and the same content is the same job."""
+    queue: Queue = Queue.INTERACTIVE
+    """What it waits in."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """Anything the source wants to find again; agents do not see it."""

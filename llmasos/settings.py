@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,7 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -33,10 +34,15 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from llmasos.errors import SettingsError
+from llmasos.errors import SettingsError, nearest
+from llmasos.request import Queue
 
 PREFIX = "LLMASOS_"
 CONFIG_NAME = "llmasos.toml"
+DEFAULT_MODEL = "default"
+"""The model that is used where none is named."""
+EMBEDDED = "embedded"
+"""What stands for the address of the running system's own engine."""
 _HTTP_URL = TypeAdapter(HttpUrl)
 
 
@@ -72,6 +78,7 @@ def _http_url(value: str) -> str:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Queues = Annotated[tuple[Queue, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret), AfterValidator(_not_empty)]
 Url = Annotated[str, AfterValidator(_http_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -83,19 +90,112 @@ class _Section(BaseModel):
     )
 
 
+def _server(value: str) -> str:
+    return value if value == EMBEDDED else _http_url(value)
+
+
+def _backend(value: object) -> object:
+    """An address alone is a backend that says nothing more."""
+    return {"url": value} if isinstance(value, str) else value
+
+
+class BackendSettings(_Section):
+    """`[[llm.models.NAME.backends]]`: one server of a model. An address alone will do as well."""
+
+    url: Annotated[str, AfterValidator(_server)]
+    """Its address, or `embedded` for this system's own engine."""
+    kind: Literal["tgi", "openai"] | None = None
+    """`tgi`, or `openai` for vLLM, SGLang, llama-server and their like. None: it is asked."""
+    model: str | None = None
+    """The model to ask of it, where it serves several."""
+    api_key: Secret | None = None
+    """Its bearer token."""
+    slots: int = Field(default=8, ge=1)
+    """How many requests it works on at the same time. One with more slots gets more of them."""
+    context: int | None = Field(default=None, ge=2)
+    """Tokens of prompt and answer together, for an OpenAI-compatible server that does not tell."""
+
+
+class ModelAlias(_Section):
+    """`[llm.models.NAME]`: a model as agents name it, and who serves it."""
+
+    backends: Annotated[
+        tuple[Annotated[BackendSettings, BeforeValidator(_backend)], ...], Field(min_length=1)
+    ]
+    """The servers that serve it: addresses, or tables with more about each."""
+    fallback: Words = ()
+    """Other models to ask, in this order, when none of its own servers can take a request."""
+
+
 class LLMSettings(_Section):
     """Who generates text."""
 
     urls: Annotated[tuple[Url, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Addresses of Text Generation Inference servers. Empty: the embedded engine."""
-    model: str = "smollm2-135m-instruct"
-    """The model that the embedded engine serves: a name from `llmasos models list`."""
+    """Addresses of the servers of the model `default`: Text Generation Inference, or any
+    OpenAI-compatible server. Empty: the embedded engine."""
+    models: dict[str, ModelAlias] = Field(default_factory=dict)
+    """Models by the names that agents use for them. `default` is everybody's who names none."""
+    model: str = "default"
+    """The text model: a name from `llmasos models list`, NAME@REVISION, or an alias, which
+    `llmasos models promote` moves without a restart. The embedded engine may also be given a file.
+    """
     api_key: Secret | None = None
     """Bearer token for the servers in `urls`."""
     connect_timeout: float = Field(default=5.0, gt=0)
     """Seconds to wait for a connection."""
     idle_timeout: float = Field(default=120.0, gt=0)
     """Seconds to wait for the next piece of text before giving up."""
+    deadline: float = Field(default=300.0, gt=0)
+    """Seconds that one answer may take over all servers that are tried for it."""
+    patience: float = Field(default=10.0, ge=0)
+    """Seconds that a request waits in all while every server is overloaded or restarts."""
+    health_interval: float = Field(default=5.0, gt=0)
+    """Seconds between two health checks of a server in use. One in doubt is asked more often."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the embedded engine generates text for any model."""
+        return any(
+            backend.url == EMBEDDED for alias in self.aliases.values() for backend in alias.backends
+        )
+
+    @property
+    def aliases(self) -> dict[str, ModelAlias]:
+        """Every model by its name; `default` is always there."""
+        own = tuple(
+            BackendSettings(url=url, api_key=self.api_key) for url in self.urls or (EMBEDDED,)
+        )
+        return {DEFAULT_MODEL: ModelAlias(backends=own), **self.models}
+
+    def with_engine(self, url: str, api_key: SecretStr) -> Self:
+        """The same with an engine at an address in the place of the embedded one."""
+        engine = BackendSettings(url=url, kind="tgi", api_key=api_key)
+        models = {
+            name: alias.model_copy(
+                update={
+                    "backends": tuple(
+                        engine if backend.url == EMBEDDED else backend for backend in alias.backends
+                    )
+                }
+            )
+            for name, alias in self.aliases.items()
+        }
+        return self.model_copy(update={"urls": (), "models": models})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.urls and DEFAULT_MODEL in self.models:
+            raise ValueError(
+                f"urls and models.{DEFAULT_MODEL} both say who serves '{DEFAULT_MODEL}': leave one "
+                "of them out"
+            )
+        known = tuple(self.aliases)
+        for name, alias in self.models.items():
+            for other in alias.fallback:
+                if other not in known:
+                    hint = nearest(other, known)
+                    raise ValueError(f"models.{name}.fallback: no model is named '{other}'.{hint}")
+        return self
 
 
 class EmbeddingSettings(_Section):
@@ -107,6 +207,39 @@ class EmbeddingSettings(_Section):
     """The model that the embedded engine embeds with: a name from `llmasos models list`."""
     api_key: Secret | None = None
     """Bearer token for the server at `url`."""
+
+
+class KnowledgeSettings(_Section):
+    """How documents are read, cut and kept. The limits keep one bad document from costing much."""
+
+    chunk_tokens: int = Field(default=256, ge=48, le=8192)
+    """Longest passage with its headings, in tokens of the embedding model; never more than the
+    model reads."""
+    chunk_overlap: int = Field(default=0, ge=0, le=1024)
+    """Tokens of whole sentences that a passage repeats of the one before it."""
+    max_file_bytes: int = Field(default=50_000_000, ge=1)
+    """Largest file or page that is read."""
+    max_files: int = Field(default=100_000, ge=1)
+    """Most files that one call may mean."""
+    max_pages: int = Field(default=2_000, ge=1)
+    """Most pages of a PDF."""
+    max_text: int = Field(default=20_000_000, ge=1)
+    """Longest text of a document in characters."""
+    max_unpacked_bytes: int = Field(default=500_000_000, ge=1)
+    """Most bytes that an archive or an Office document unpacks to."""
+    max_upload_bytes: int = Field(default=20_000_000, ge=1_000)
+    """Largest body of an upload over HTTP."""
+    parse_seconds: float = Field(default=60.0, gt=0)
+    """How long the reading of one document may take."""
+    parse_memory: int = Field(default=2_000_000_000, ge=200_000_000)
+    """How many bytes of memory the process that reads documents may take."""
+    page_seconds: float = Field(default=30.0, gt=0)
+    """How long the fetching of a web page may take."""
+    allow_private_pages: bool = False
+    """Whether web pages may be fetched from private addresses, such as 10.0.0.5 or localhost."""
+    keep_versions: int = Field(default=2, ge=0, le=100)
+    """Earlier versions of a collection that stay for `llmasos knowledge rollback`; each takes disk
+    space of its own."""
 
 
 class EngineSettings(_Section):
@@ -128,8 +261,27 @@ class EngineSettings(_Section):
     """Longest prompt in tokens."""
     max_total_tokens: int = Field(default=2048, ge=2)
     """Longest prompt and answer together in tokens."""
+    max_best_of: int = Field(default=2, ge=1, le=64)
+    """Texts that one request may have generated to choose the likeliest; see `best_of`."""
+    max_stop_sequences: int = Field(default=4, ge=0)
+    """Stop sequences of one request."""
+    max_top_n_tokens: int = Field(default=5, ge=0, le=100)
+    """Likeliest tokens that a request may be told at each step."""
+    max_client_batch_size: int = Field(default=4, ge=1)
+    """Prompts in one request to `/v1/completions`."""
     threads: int = Field(default=0, ge=0)
     """Processor threads for generation; 0: as many as there are cores."""
+    idle_seconds: float = Field(default=300.0, gt=0)
+    """Seconds without a request after which an engine that a program or a command started ends."""
+
+
+class HubSettings(_Section):
+    """The Hugging Face Hub that models are fetched from."""
+
+    url: Url | None = None
+    """Its address. None: the public one."""
+    token: Secret | None = None
+    """Read token (`hf_…`): gated models, such as Llama and Gemma, ask for one."""
 
 
 class AgentOverride(_Section):
@@ -147,6 +299,8 @@ class AgentOverride(_Section):
     """0 is greedy."""
     max_new_tokens: int | None = Field(default=None, ge=1)
     """Longest answer in tokens."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """How many of its jobs run at a time. None: as many as there are threads."""
 
 
 class SlackChannelSettings(_Section):
@@ -209,6 +363,8 @@ class WebhookSettings(_Section):
     """Jinja expression; a delivery for which it is false makes no job."""
     reply_to: Words = ()
     """Where the answer goes: `slack:C0123` or a URL. Empty: read the job."""
+    queue: Queue = Queue.INTERACTIVE
+    """What its jobs wait in: `interactive`, or `batch` if nobody waits for them."""
 
 
 class CallbackSettings(_Section):
@@ -229,6 +385,11 @@ class WorkerSettings(_Section):
     """How many workers `llmasos up` starts."""
     threads: int = Field(default=8, ge=1, le=256)
     """Jobs that one worker runs at the same time."""
+    queues: Queues = tuple(Queue)
+    """What it takes jobs from: `interactive`, `batch`."""
+    batch_threads: int | None = Field(default=None, ge=1)
+    """How many of its threads may run jobs of `batch`. None: half of them, or all of a worker that
+    takes no others."""
     lease_seconds: float = Field(default=15.0, gt=0)
     """After how long without a heartbeat another worker takes a job over."""
     max_failures: int = Field(default=3, ge=1)
@@ -237,6 +398,12 @@ class WorkerSettings(_Section):
     """How often a job's worker may vanish."""
     drain_seconds: float = Field(default=10.0, ge=0)
     """How long running jobs may go on after SIGTERM."""
+
+    @property
+    def threads_for_batch(self) -> int:
+        """How many threads may run jobs of `batch`, the default filled in."""
+        most = self.threads if Queue.INTERACTIVE not in self.queues else max(1, self.threads // 2)
+        return min(self.batch_threads or most, self.threads)
 
 
 class JobSettings(_Section):
@@ -248,6 +415,8 @@ class JobSettings(_Section):
     """Most files with one message."""
     deadline_seconds: float = Field(default=600.0, gt=0)
     """How long a job may run before it is failed."""
+    per_user: int = Field(default=0, ge=0)
+    """How many jobs of one person, key or webhook run at a time. 0: as many as can."""
 
 
 class AgentsSettings(BaseModel):
@@ -299,6 +468,8 @@ class Settings(BaseSettings):
     """Agents of your own, and changes to those there are."""
     llm: LLMSettings = LLMSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
+    hub: HubSettings = HubSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
     engine: EngineSettings = EngineSettings()
     worker: WorkerSettings = WorkerSettings()
     jobs: JobSettings = JobSettings()
@@ -309,6 +480,7 @@ class Settings(BaseSettings):
     callbacks: CallbackSettings = CallbackSettings()
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _file: Path | None = PrivateAttr(default=None)
 
     @classmethod
     def settings_customise_sources(
@@ -326,6 +498,11 @@ class Settings(BaseSettings):
     def folder(self) -> Path:
         """The folder of `llmasos.toml`: relative paths in it start here."""
         return self._folder
+
+    @property
+    def file(self) -> Path | None:
+        """The file that they were read from; None: there was none, or they are not as it says."""
+        return self._file
 
     @property
     def models_dir(self) -> Path:
@@ -352,14 +529,16 @@ def load(config: Path | None = None) -> Settings:
     path = config or Path.cwd() / CONFIG_NAME
     if config and not path.is_file():
         raise SettingsError("--config", str(path), "there is no such file")
-    plain = _read(path) if path.is_file() else {}
+    plain = _read(path) if path.exists() else {}
     folder = path.parent.resolve()
     _refuse_unknown_variables()
     try:
         settings = Settings(**plain)
     except ValidationError as error:
         raise _explain(error, path if plain else None) from None
-    return _rooted(settings, folder)
+    rooted = _rooted(settings, folder)
+    rooted._file = path.resolve() if path.is_file() else None
+    return rooted
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:
@@ -368,6 +547,16 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
     rooted = settings.model_copy(update={"home": (base / settings.home).resolve()})
     rooted._folder = folder
     return rooted
+
+
+def replaced(settings: Settings, **sections: BaseModel) -> Settings:
+    """The settings with other sections: no longer those of the file, and so not read from it again.
+
+    sections: by their names, such as `llm`.
+    """
+    other = settings.model_copy(update=sections)
+    other._file = None
+    return other
 
 
 def _read(path: Path) -> dict[str, Any]:

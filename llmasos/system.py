@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from llmasos.errors import HomeNotWritable, SystemAlreadyRunning
-from llmasos.settings import Settings
+from llmasos.settings import DEFAULT_MODEL, EMBEDDED, Settings
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class System:
     pid: int
     engine_url: str | None = None
     engine_key: str | None = None
+    engine_model: str | None = None
+    """NAME@REVISION, or the file, of the text model that it serves."""
     broker_url: str | None = None
     bus_url: str | None = None
     web_url: str | None = None
@@ -34,7 +37,7 @@ class Addresses:
     """Where the parts are for this process. None: there is none yet."""
 
     llm_urls: tuple[str, ...]
-    llm_key: str | None
+    """The servers of the model `default`; how to speak with them is the pool's to know."""
     embedding_url: str | None
     embedding_key: str | None
     broker_url: str | None
@@ -48,17 +51,21 @@ def run_file(home: Path) -> Path:
 
 
 def write(home: Path, system: System) -> None:
-    """Write the run file, readable by its owner only, never half."""
-    path = run_file(home)
+    """Write the run file. Raises HomeNotWritable."""
+    write_private(run_file(home), asdict(system))
+
+
+def write_private(path: Path, plain: dict[str, Any]) -> None:
+    """Write a JSON file that only its owner can read, never half. Raises HomeNotWritable."""
     aside = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(system), file, indent=2)
+            json.dump(plain, file, indent=2)
         aside.replace(path)
     except OSError as error:
-        raise HomeNotWritable(str(home), error.strerror or str(error)) from error
+        raise HomeNotWritable(str(path.parent), error.strerror or str(error)) from error
 
 
 def find(home: Path) -> System | None:
@@ -73,14 +80,12 @@ def find(home: Path) -> System | None:
 def addresses(settings: Settings) -> Addresses:
     """Where the parts are: as the settings name them, else as the running system does."""
     running = find(settings.home) or System(pid=0)
-    own = bool(settings.llm.urls)
-    key, embedding_key = settings.llm.api_key, settings.embedding.api_key
+    embedding_key = settings.embedding.api_key
     embedding_url = settings.embedding.url
     broker = settings.broker_url or running.broker_url
     redis = broker if broker and broker.startswith(("redis://", "rediss://")) else None
     return Addresses(
-        llm_urls=tuple(settings.llm.urls) or _one(running.engine_url),
-        llm_key=(key.get_secret_value() if key else None) if own else running.engine_key,
+        llm_urls=tuple(_text_servers(settings, running)),
         embedding_url=embedding_url or running.engine_url,
         embedding_key=(embedding_key.get_secret_value() if embedding_key else None)
         if embedding_url
@@ -91,8 +96,11 @@ def addresses(settings: Settings) -> Addresses:
     )
 
 
-def _one(url: str | None) -> tuple[str, ...]:
-    return (url,) if url else ()
+def _text_servers(settings: Settings, running: System) -> Iterator[str]:
+    for backend in settings.llm.aliases[DEFAULT_MODEL].backends:
+        url = running.engine_url if backend.url == EMBEDDED else backend.url
+        if url:
+            yield url
 
 
 @contextmanager

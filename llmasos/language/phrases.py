@@ -56,12 +56,12 @@ _SAID = {
         "**运行失败。**在沙箱中运行的结果：\n```\n{error}\n```",
     ),
     "code_failed": (
-        "**It fails.** I ran it in the sandbox with the {checks} example(s) of your request; "
-        "{passed} passed, and these did not:",
+        "**It fails.** I ran it in the sandbox on the examples of your request: {passed} of "
+        "{checks} passed, and these did not:",
         "**没有全部通过。**在沙箱中用您给出的 {checks} 个例子运行，通过 {passed} 个，未通过：",
     ),
     "code_passed": (
-        "**Tested.** I ran it in the sandbox with the {checks} example(s) of your request: all "
+        "**Tested.** I ran it in the sandbox on the examples of your request: {checks} of {checks} "
         "passed ({seconds} s).",
         "**已测试。**在沙箱中用您给出的 {checks} 个例子运行，全部通过（{seconds} 秒）。",
     ),

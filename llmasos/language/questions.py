@@ -305,7 +305,7 @@ def holding(question: Question, evidence: Sequence[Evidence]) -> list[Evidence]:
 
 def _holds(question: Question, passage: Passage) -> bool:
     there = frozenset(terms(f"{passage.title}\n{passage.text}"))
-    enough = min(MOST, max(LEAST, ENOUGH - NEARER * (passage.score - USUAL)))
+    enough = min(MOST, max(LEAST, ENOUGH - NEARER * (passage.nearness - USUAL)))
     if question.own and all(not _held(term, there) for term in question.own):
         return False  # names alone: the passage may be about them, or in another language
     covered, missing = question.coverage(there), question.missing(there)
@@ -332,7 +332,7 @@ def _windows(question: Question, passage: Passage) -> list[Evidence]:
             IN_CONTEXT * question.coverage(around + inside)
             + INSIDE * question.coverage(inside)
             + AT_FIRST * question.coverage(own[first])
-            + NEAR * max(0.0, passage.score)
+            + NEAR * max(0.0, passage.nearness)
             + BY_HEADING * fit
             + OF_KIND * given / max(1, len(question.kinds))
         )
