@@ -1,21 +1,52 @@
-"""Knowledge: documents in, passages out."""
+"""Knowledge: documents in, passages out.
 
-from knowledge.documents import Document, Heading, Loader
-from knowledge.embedding import Embedder, HttpEmbedder, Server
-from knowledge.knowledge_base import KnowledgeBase
-from knowledge.report import CollectionStats, DocumentInfo, Failure, Progress, Report
+Each name is loaded when it is first asked for: the process that reads documents needs no index.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from knowledge.documents import Document, Heading, Limits, Loader
+    from knowledge.embedding import Embedder, HttpEmbedder, Server
+    from knowledge.knowledge_base import KnowledgeBase
+    from knowledge.report import CollectionStats, DocumentInfo, LeftOut, Progress, Report
+    from knowledge.tokens import Tokens
 
 __all__ = [
     "CollectionStats",
     "Document",
     "DocumentInfo",
     "Embedder",
-    "Failure",
     "Heading",
     "HttpEmbedder",
     "KnowledgeBase",
+    "LeftOut",
+    "Limits",
     "Loader",
     "Progress",
     "Report",
     "Server",
+    "Tokens",
 ]
+
+_MODULES = {
+    "documents": ("Document", "Heading", "Limits", "Loader"),
+    "embedding": ("Embedder", "HttpEmbedder", "Server"),
+    "knowledge_base": ("KnowledgeBase",),
+    "report": ("CollectionStats", "DocumentInfo", "LeftOut", "Progress", "Report"),
+    "tokens": ("Tokens",),
+}
+_HOMES = {name: f"knowledge.{module}" for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'knowledge' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,100 +1,165 @@
-"""One collection on disk: its store, and the index that goes with the store's version.
+"""One collection on disk: its store, its version in force, and views for those who search.
 
-The order of a write is what makes a crash harmless: rows are written in a transaction, the index
-of the new version is put beside the old one, and only then the transaction commits. Whoever reads
-the new version finds its index there; a crash before the commit leaves a file that no version
-names. Start reading at `Collection.write`.
+What is committed to the store is there for the next search, in this process and in others: a
+search reads the store's facts first, which cost little, and takes in what is new. Files that are
+damaged are made again, or done without. Start reading at `Collection.view` and `Collection.write`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 import structlog
 
-from knowledge.embedding import Vectors
-from knowledge.folders import STORE, identity
-from knowledge.index import (
-    VectorIndex,
-    build_index,
-    discard_other_indexes,
-    load_index,
-    save_index,
-)
-from knowledge.store import Draft, Facts, Snapshot, Store, StoredChunk, next_version
-from llmasos.errors import HomeNotWritable, KnowledgeError
+from knowledge.collection_view import CollectionView
+from knowledge.contents import Contents, contents_of
+from knowledge.draft import Draft
+from knowledge.filters import Filter
+from knowledge.folders import STORE, identity, locked
+from knowledge.publishing import in_force, is_due, is_overdue, publish
+from knowledge.readers import may_read
+from knowledge.records import Facts
+from knowledge.snapshot import Snapshot
+from knowledge.store import Store
+from knowledge.versions import Version, discard_version, open_version
+from llmasos.errors import HomeNotWritable, IndexDamaged, KnowledgeError, UnknownCollection
+from llmasos.request import Principal
 
 log = structlog.get_logger()
+
+KEEP = 2
+"""Earlier versions that are kept unless a setting says otherwise."""
 
 
 class Collection:
     """Reads and writes one collection; safe in threads, and beside other processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keep: int = KEEP) -> None:
+        """keep: how many earlier versions stay for rolling back."""
         self.folder = folder
         self.identity = identity(folder)
         self.store = Store(folder / STORE)
-        self._index: VectorIndex | None = None
-        self._loading = Lock()
+        self.keep = keep
+        self._contents: Contents | None = None
+        self._unusable = ""
+        """The version whose files are damaged and cannot be made again now."""
+        self._refreshing = Lock()
 
-    def nearest(
-        self, snapshot: Snapshot, facts: Facts, vector: Vectors, k: int
-    ) -> list[tuple[StoredChunk, float]]:
-        """The k chunks nearest to a vector, best first, with their scores."""
-        hits = self._index_of(snapshot, facts).search(vector, k)
-        chunks = snapshot.chunks([each for each, _ in hits])
-        return [(chunks[each], score) for each, score in hits]
+    @contextmanager
+    def view(self, principal: Principal, wanted: Filter) -> Iterator[CollectionView]:
+        """What a principal may see of it now. Raises UnknownCollection when that is nothing."""
+        with self.store.read() as snapshot:
+            contents = self._current(snapshot)
+            if contents is not None:
+                yield self._seen(contents, snapshot, principal, wanted)
+                return
+        self._mend()
+        with self.view(principal, wanted) as view:
+            yield view
 
     @contextmanager
     def write(self) -> Iterator[Draft]:
         """Change the collection, wholly or not at all. Hold `locked` around it."""
-        saved: Path | None = None
-        try:
-            with self.store.write() as draft:
-                yield draft
-                before = draft.facts()
-                facts = replace(before, version=next_version(before.version))
-                draft.set_facts(facts)
-                saved = save_index(self._built(draft, facts), self.folder)
-        except BaseException:
-            if saved:  # the commit failed: no version names it
-                saved.unlink(missing_ok=True)
-            raise
-        discard_other_indexes(self.folder, facts.version)
+        with self.store.write() as draft:
+            yield draft
+            overdue = is_overdue(draft, draft.facts())
+        if overdue:
+            self._try_to_publish()
+
+    def publish(self) -> None:
+        """Make a new version. Hold `locked` around it."""
+        publish(self.folder, self.store, self.keep)
+
+    def publish_if_due(self) -> None:
+        """Make a new version if much has changed since the last. Hold `locked` around it.
+
+        When there is no room for one, what has changed is searched as the tail that it is.
+        """
+        with self.store.read() as snapshot:
+            due = is_due(snapshot, snapshot.facts())
+        if due:
+            self._try_to_publish()
+
+    def contents(self) -> Contents:
+        """What it holds now, whoever asks: for figures, not for searching."""
+        with self.store.read() as snapshot:
+            contents = self._current(snapshot)
+        if contents is None:
+            self._mend()
+            return self.contents()
+        return contents
 
     def close(self) -> None:
-        """Let go of the store and the index."""
+        """Let go of the store and the version."""
         self.store.close()
-        self._index = None
+        self._contents = None
 
-    def _index_of(self, snapshot: Snapshot, facts: Facts) -> VectorIndex:
-        """The index of the version that the snapshot shows."""
-        current = self._index
-        if current is not None and current.version == facts.version:
-            return current
-        with self._loading:
-            if self._index is None or self._index.version != facts.version:
-                self._index = self._load(snapshot, facts)
-            return self._index
-
-    def _load(self, snapshot: Snapshot, facts: Facts) -> VectorIndex:
-        """Read the index, or make it again when it is missing, damaged or of another version."""
-        _, chunks = snapshot.counts()
-        found = load_index(self.folder, facts.version, facts.dimension, chunks)
-        if found is not None:
-            return found
-        log.warning("knowledge.index_rebuilt", folder=str(self.folder), version=facts.version)
-        built = self._built(snapshot, facts)
+    def _try_to_publish(self) -> None:
         try:
-            save_index(built, self.folder)
-        except HomeNotWritable as error:  # searching needs no file
-            log.warning("knowledge.index_not_saved", folder=str(self.folder), reason=error.reason)
-        return built
+            self.publish()
+        except HomeNotWritable as error:
+            log.warning("knowledge.version_not_made", path=error.path, reason=error.reason)
 
-    def _built(self, snapshot: Snapshot, facts: Facts) -> VectorIndex:
-        return build_index(snapshot.vectors(facts.dimension), facts.dimension, facts.version)
+    def _seen(
+        self, contents: Contents, snapshot: Snapshot, principal: Principal, wanted: Filter
+    ) -> CollectionView:
+        if not may_read(contents.facts.readers, principal):
+            raise UnknownCollection(self.folder.name)
+        classes = contents.classes_for(principal)
+        return CollectionView(
+            contents, snapshot, classes, contents.allowed(classes, wanted, snapshot)
+        )
+
+    def _current(self, snapshot: Snapshot) -> Contents | None:
+        """The contents that the snapshot shows; None when the version's files are damaged."""
+        facts = snapshot.facts()
+        current = self._contents
+        if current is not None and current.facts.revision == facts.revision:
+            return current
+        with self._refreshing:
+            current = self._contents
+            if current is not None and current.facts.revision == facts.revision:
+                return current
+            try:
+                version = self._version(snapshot, facts)
+            except IndexDamaged as error:
+                log.warning("knowledge.index_damaged", path=error.path, reason=error.reason)
+                return None
+            made = contents_of(snapshot, facts, version, current)
+            if current is None or current.facts.revision < facts.revision:
+                self._contents = made
+            return made
+
+    def _version(self, snapshot: Snapshot, facts: Facts) -> Version | None:
+        if not facts.version or facts.version == self._unusable:
+            return None
+        known = self._contents.version if self._contents is not None else None
+        if known is not None and known.name == facts.version:
+            return known
+        version = open_version(self.folder, facts.version)
+        meant = in_force(snapshot, facts)
+        last = int(version.ids[-1]) if len(version.ids) else 0
+        if meant is None or (meant.chunks, meant.watermark) != (len(version.ids), last):
+            raise IndexDamaged(str(self.folder), "it is not that of this store")
+        if version.index.dimension != facts.dimension:
+            raise IndexDamaged(str(self.folder), "its vectors are of another model")
+        return version
+
+    def _mend(self) -> None:
+        """Make a new version in the place of a damaged one; if that cannot be, do without."""
+        with self.store.read() as snapshot:
+            damaged = snapshot.facts().version
+        try:
+            with locked(self.folder, patience=0):
+                with self.store.read() as snapshot:
+                    if snapshot.facts().version != damaged:
+                        return  # another process was faster
+                discard_version(self.folder, damaged)
+                self.publish()
+        except (HomeNotWritable, KnowledgeError) as error:
+            log.warning("knowledge.index_not_made", folder=str(self.folder), reason=str(error))
+            self._unusable = damaged
 
 
 def check_dimension(built: int, given: int, name: str) -> None:

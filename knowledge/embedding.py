@@ -6,14 +6,24 @@ Knows nothing of models: torch is on the other side of the wire.
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import httpx
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from llmasos.errors import EngineOverloaded, EngineRejected, EngineUnavailable
+from knowledge.tokens import Estimate, Tokenizer, Tokens
+from llmasos.engine.library import ModelLibrary
+from llmasos.errors import (
+    EngineOverloaded,
+    EngineRejected,
+    EngineUnavailable,
+    ModelMissing,
+    UnknownModel,
+)
 from llmasos.settings import Settings
 from llmasos.system import addresses
 
@@ -22,6 +32,8 @@ Vectors = npt.NDArray[np.float32]
 
 BATCH = 32
 """Texts in one request: what TEI takes by default."""
+IN_FLIGHT = 4
+"""Requests at the same time: while the model works on one, the others are read and written."""
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 PATIENCE = (0.1, 0.3, 1.0, 3.0)
 """Seconds to wait before each further try when the server is overloaded."""
@@ -33,6 +45,11 @@ class Embedder(Protocol):
     @property
     def model(self) -> str:
         """The name of the model: vectors of different models are not compared."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """How the model counts: what chunks are measured in."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -56,24 +73,32 @@ class Server:
 class HttpEmbedder:
     """Embeds through a server's `/embed`; pooled connections, safe in threads."""
 
-    def __init__(self, locate: Callable[[], Server], model: str) -> None:
+    def __init__(
+        self, locate: Callable[[], Server], model: str, tokens: Tokens | None = None
+    ) -> None:
         """locate: where the server is; asked each time, since a restarted engine may have moved.
 
-        model: the name of the model that it serves.
+        model: the name of the model that it serves; tokens: how that counts, if it is known.
         """
         self._locate = locate
         self._model = model
+        self._tokens = tokens or Estimate()
         self._client = httpx.Client(timeout=TIMEOUT, trust_env=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The server that the settings name, else the engine of the system that runs here."""
-        return cls(lambda: _located(settings), settings.embedding.model)
+        return cls(lambda: _located(settings), settings.embedding.model, tokens_of(settings))
 
     @property
     def model(self) -> str:
         """The name of the model, as the settings have it."""
         return self._model
+
+    @property
+    def tokens(self) -> Tokens:
+        """How the model counts, or an estimate of it."""
+        return self._tokens
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector of length 1 for each text, in order.
@@ -81,12 +106,13 @@ class HttpEmbedder:
         Texts of like length go together: a batch is padded to its longest.
         """
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        batches = [
-            self._embed_batch([texts[place] for place in order[first : first + BATCH]])
+        parts = [
+            [texts[place] for place in order[first : first + BATCH]]
             for first in range(0, len(order), BATCH)
         ]
-        if not batches:
+        if not parts:
             return np.zeros((0, 0), dtype=np.float32)
+        batches = [self._embed_batch(parts[0])] if len(parts) == 1 else self._embed_all(parts)
         if len({batch.shape[1] for batch in batches}) > 1:
             raise EngineRejected("The embedding server answered with uneven vectors.")
         vectors: Vectors = np.concatenate(batches)[np.argsort(order)]
@@ -96,10 +122,19 @@ class HttpEmbedder:
         """Close the connections."""
         self._client.close()
 
+    def _embed_all(self, parts: list[list[str]]) -> list[Vectors]:
+        """The vectors of several batches, some of them on their way at the same time."""
+        with ThreadPoolExecutor(min(IN_FLIGHT, len(parts))) as threads:
+            try:
+                return list(threads.map(self._embed_batch, parts))
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
     def _embed_batch(self, texts: list[str]) -> Vectors:
         answer = self._post({"inputs": texts, "truncate": True})
         try:
-            rows: Any = answer.json()
+            rows: Any = orjson.loads(answer.content)
         except ValueError as error:
             raise EngineRejected("The embedding server answered with no JSON.") from error
         if not isinstance(rows, list) or len(rows) != len(texts):
@@ -121,6 +156,20 @@ class HttpEmbedder:
                 _check(answer, url)
                 return answer
         raise EngineOverloaded(url)
+
+
+def tokens_of(settings: Settings) -> Tokens:
+    """How the model that the settings name counts; an estimate when its files are not here."""
+    library = ModelLibrary(settings.models_dir)
+    try:
+        window = library.show(settings.embedding.model).context
+    except UnknownModel:
+        return Estimate()
+    try:
+        path = library.path(settings.embedding.model) / "tokenizer.json"
+    except ModelMissing:
+        return Estimate(window)
+    return Tokenizer(path, window) if path.is_file() else Estimate(window)
 
 
 def _located(settings: Settings) -> Server:

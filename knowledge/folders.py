@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from knowledge.store import Facts, Store
+from knowledge.readers import EVERYONE
+from knowledge.store import Store
 from llmasos.errors import HomeNotWritable, KnowledgeError, StoreDamaged
 
 STORE = "store.db"
@@ -33,15 +34,18 @@ def identity(folder: Path) -> tuple[int, int] | None:
     return state.st_dev, state.st_ino
 
 
-def create_collection(folder: Path, facts: Facts) -> None:
-    """Make an empty collection, aside and renamed. Hold `locked` around it."""
+def create_collection(folder: Path, model: str, dimension: int) -> None:
+    """Make an empty collection, aside and renamed. Hold `locked` around it.
+
+    model, dimension: of the vectors that it will hold.
+    """
     if folder.is_dir() and any(folder.iterdir()):
         raise StoreDamaged(str(folder), f"its {STORE} is missing")
     aside = folder.with_name(f".{folder.name}.new")
     with _writing(folder):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        Store.create(aside / STORE, facts)
+        Store.create(aside / STORE, model, dimension, (EVERYONE,))
         aside.rename(folder)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from llmasos.errors import InvalidRequest
 from llmasos.request import Principal
 
 EVERYONE = "everyone"
@@ -18,3 +19,16 @@ def may_read(readers: Sequence[str], principal: Principal) -> bool:
     if principal.channel:
         own.add(f"channel:{principal.channel}")
     return not own.isdisjoint(readers)
+
+
+def checked_readers(readers: Sequence[str]) -> tuple[str, ...]:
+    """The readers that a caller names. Raises InvalidRequest for what can be none."""
+    if isinstance(readers, str):
+        raise InvalidRequest("The readers must be a list of names, not one text.")
+    for each in readers:
+        if not isinstance(each, str) or not each.strip() or each.endswith(":"):
+            raise InvalidRequest(
+                f"'{each}' cannot be a reader. Name everyone, a principal's id, team:…, "
+                "channel:… or group:…."
+            )
+    return tuple(dict.fromkeys(readers))

@@ -1,18 +1,30 @@
-"""Which files a call means, and what each is called in its collection.
+"""Which files a call means: paths, folders, globs, zip archives and web pages become `File`s.
 
-A file's *source* is the added folder's name and the path below it (`docs/billing/refunds.md`), or
-the file's own name when it was added alone. It stays the same for the same file however it is
-named the next time, and is unique in a collection: when another file bears it already, more of
-the path is put in front. Start reading at `find` and `Names`.
+Folders are searched; hidden entries, and those that a `.gitignore` names, are left out. Archives
+are unpacked and pages fetched into a scratch folder. Nothing here knows of a collection; what a
+file is called in one stands in `names.py`. Start reading at `Search.take`.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import count
+from functools import cache
 from pathlib import Path, PurePosixPath
 
-from knowledge.report import Failure
+from pathspec import GitIgnoreSpec
+
+from knowledge.ignoring import Ignored
+from knowledge.loaders.archive import SUFFIX as ARCHIVE
+from knowledge.pages import fetch, is_url
+from knowledge.reader import Reader
+from knowledge.report import LeftOut
+from llmasos.errors import InvalidRequest, UnreadableDocument
+from llmasos.settings import KnowledgeSettings
+
+WILD = re.compile(r"[*?\[]")
+INSIDE = "!/"
+"""Between an archive's path and a member's."""
 
 
 @dataclass(frozen=True)
@@ -20,116 +32,205 @@ class File:
     """A file to add."""
 
     path: Path
-    """Absolute."""
+    """Where its bytes are now."""
     name: str
     """What it would like to be called."""
+    origin: str
+    """Where it comes from, the same each time: an absolute path, `ARCHIVE!/MEMBER`, a web address,
+    or `upload:NAME`."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the paths of a call mean."""
+class Root:
+    """What one given path or address means, so that the same can be meant again."""
 
-    files: tuple[File, ...]
-    failed: tuple[Failure, ...]
-    skipped: int
+    given: str
+    """An absolute path, with or without wildcards, or a web address."""
+    closed: tuple[str, ...]
+    """Folders and archives in it that could not be searched: whatever they hold may still be."""
 
+    def covers(self, origin: str) -> bool:
+        """Whether a document from there comes from this root."""
+        base, pattern = _parted(self.given)
+        if not pattern:
+            return _below(origin, self.given)
+        outer = origin.partition(INSIDE)[0]
+        return _below(outer, base) and _matches(pattern, outer.removeprefix(base))
 
-def find(paths: Iterable[Path | str], suffixes: Collection[str]) -> Found:
-    """The files that these paths mean; folders are searched, hidden entries left out.
-
-    suffixes: what can be read. In a folder other files are counted; a file that is named itself
-    is taken as it is, so that the report can say why it fails.
-    """
-    search = _Search(suffixes)
-    for given in paths:
-        try:
-            search.take(given)
-        except OSError as error:
-            search.fail(given, error.strerror or str(error))
-    return Found(tuple(search.files.values()), tuple(search.failed), search.skipped)
+    def is_closed_to(self, origin: str) -> bool:
+        """Whether it could not be seen if there still is a file there."""
+        return any(_below(origin, each) for each in self.closed)
 
 
-class _Search:
-    """Gathers files, each once."""
+class Search:
+    """Gathers the files that paths and addresses mean, each once."""
 
-    def __init__(self, suffixes: Collection[str]) -> None:
-        self._suffixes = suffixes
-        self.files: dict[Path, File] = {}
-        self.failed: list[Failure] = []
-        self.skipped = 0
-
-    def fail(self, given: Path | str, reason: str) -> None:
-        self.failed.append(Failure(source=str(given), reason=reason))
+    def __init__(
+        self, reader: Reader, readable: Collection[str], scratch: Path, settings: KnowledgeSettings
+    ) -> None:
+        """readable: endings that a loader reads; scratch: an empty folder for what is unpacked."""
+        self._reader = reader
+        self._readable = readable
+        self._scratch = scratch
+        self._settings = settings
+        self.files: dict[str, File] = {}
+        """By origin."""
+        self.failed: list[LeftOut] = []
+        self.skipped: list[LeftOut] = []
+        self.roots: list[Root] = []
 
     def take(self, given: Path | str) -> None:
-        """Take a file, or what is in a folder."""
-        named = Path(os.path.abspath(Path(given).expanduser()))  # as the caller calls it
+        """Take what a path or address means. Raises InvalidRequest beyond the limit on files."""
+        closed = len(self.failed)
+        name = str(given)
+        try:
+            if is_url(name):
+                self._take_page(name)
+            else:
+                name = os.path.abspath(Path(given).expanduser())
+                self._take_path(Path(name))
+        except UnreadableDocument as error:
+            self._fail(name, error.reason)
+        except (OSError, ValueError) as error:
+            self._fail(name, getattr(error, "strerror", None) or str(error))
+        shut = tuple(each.source for each in self.failed[closed:])
+        self.roots.append(Root(name, shut))
+
+    def _take_path(self, named: Path) -> None:
+        """Take a file, or what is in a folder or archive; named: as the caller calls it."""
         path = named.resolve()
         if path.is_dir():
-            self._take_folder(named, path)
+            self._take_folder(named, path, "")
         elif path.is_file():
-            self.files.setdefault(path, File(path, named.name))
+            self._take_file(path, named.name)
         elif path.exists():
-            self.fail(given, "it is neither a file nor a folder")
+            self._fail(str(named), "it is neither a file nor a folder")
+        elif WILD.search(str(named)):
+            base, pattern = _parted(str(named))
+            self._take_folder(Path(base), Path(base).resolve(), pattern)
         else:
-            self.fail(given, "there is no such file or folder")
+            self._fail(str(named), "there is no such file or folder")
 
-    def _take_folder(self, named: Path, root: Path) -> None:
-        empty = True
-        for path in self._walk(root):
-            inside = path.resolve().is_relative_to(root)  # no way out by a link
-            if path.suffix.lower() in self._suffixes and inside and path.is_file():
-                empty = False
-                name = PurePosixPath(named.name, *path.relative_to(root).parts)
-                self.files.setdefault(path, File(path, name.as_posix()))
+    def _take_file(self, path: Path, name: str) -> None:
+        if path.suffix.lower() == ARCHIVE:
+            self._take_archive(path, name)
+        else:
+            self._add(File(path, name, str(path)))
+
+    def _take_folder(self, named: Path, root: Path, pattern: str) -> None:
+        """Take what can be read in a folder. pattern: of what, as in `.gitignore`; '' for all."""
+        before = len(self.files)
+        for path in self._walk(named, root):
+            inside = path.relative_to(root).as_posix()
+            if pattern and not _matches(pattern, f"/{inside}"):
+                continue
+            if reason := self._why_not(path, root):
+                self.skipped.append(LeftOut(source=str(path), reason=reason))
             else:
-                self.skipped += 1
-        if empty:
-            known = ", ".join(sorted(self._suffixes))
-            self.fail(named, f"no file in this folder ends in {known}")
+                self._take_file(path, PurePosixPath(named.name, inside).as_posix())
+        if len(self.files) == before:
+            known = ", ".join(sorted(self._readable))
+            self._fail(str(named), f"nothing in it matches, or ends in {known}")
 
-    def _walk(self, root: Path) -> Iterator[Path]:
-        """Every file below a folder that is not hidden, in order."""
+    def _why_not(self, path: Path, root: Path) -> str | None:
+        """Why a file in a folder is left out; None when it is not."""
+        if path.suffix.lower() not in (ARCHIVE, *self._readable):
+            return f"no loader reads files ending in '{path.suffix}'"
+        if not path.resolve().is_relative_to(root):
+            return "it is a link that leads out of the folder"
+        return None if path.is_file() else "it is no file"
+
+    def _walk(self, named: Path, root: Path) -> Iterator[Path]:
+        """Every file below a folder that is neither hidden nor ignored, in order."""
 
         def closed(error: OSError) -> None:
-            self.fail(str(error.filename), error.strerror or str(error))
+            self._fail(str(error.filename), error.strerror or str(error))
 
+        ignored = Ignored(root)
         for folder, folders, names in os.walk(root, onerror=closed):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            here = Path(folder)
+            ignored.enter(here)
+            folders[:] = [
+                name for name in sorted(folders) if self._seen(here / name, ignored, is_dir=True)
+            ]
             for name in sorted(names):
-                if not name.startswith("."):
-                    yield Path(folder, name)
+                if self._seen(here / name, ignored, is_dir=False):
+                    yield here / name
+
+    def _seen(self, path: Path, ignored: Ignored, *, is_dir: bool) -> bool:
+        if path.name.startswith("."):
+            return False
+        if ignored.has(path, is_dir=is_dir):
+            self.skipped.append(LeftOut(source=str(path), reason=".gitignore names it"))
+            return False
+        return True
+
+    def _take_archive(self, path: Path, name: str) -> None:
+        """Take what can be read in an archive, under the archive's name."""
+        if path.stat().st_size > self._settings.max_file_bytes:
+            self._fail(str(path), too_large(path.stat().st_size, self._settings))
+            return
+        folder = self._scratch / f"archive-{len(self.files)}-{len(self.failed)}"
+        folder.mkdir()
+        try:
+            members = self._reader.unpack(path, folder)
+        except UnreadableDocument as error:
+            self._fail(str(path), error.reason)
+            return
+        for member in members:
+            origin = f"{path}{INSIDE}{member}"
+            hidden = any(part.startswith((".", "__MACOSX")) for part in member.split("/"))
+            if not hidden and PurePosixPath(member).suffix.lower() in self._readable:
+                self._add(File(folder / member, f"{name}/{member}", origin))
+            elif not hidden:
+                reason = f"no loader reads files ending in '{PurePosixPath(member).suffix}'"
+                self.skipped.append(LeftOut(source=origin, reason=reason))
+
+    def _take_page(self, url: str) -> None:
+        folder = self._scratch / f"page-{len(self.files)}-{len(self.failed)}"
+        folder.mkdir()
+        page = fetch(url, folder, self._settings)
+        self._add(File(page.path, page.name, url))
+
+    def _add(self, file: File) -> None:
+        self.files.setdefault(file.origin, file)
+        if len(self.files) > self._settings.max_files:
+            raise InvalidRequest(
+                f"These are more than {self._settings.max_files:,} files (knowledge.max_files). "
+                "Name fewer folders at a time."
+            )
+
+    def _fail(self, source: str, reason: str) -> None:
+        self.failed.append(LeftOut(source=source, reason=reason))
 
 
-class Names:
-    """The sources of a collection: who bears which."""
+def too_large(size: int, settings: KnowledgeSettings) -> str:
+    """Why a file of this size is not read."""
+    return (
+        f"it has {size:,} bytes, more than {settings.max_file_bytes:,} "
+        "(knowledge.max_file_bytes); split it"
+    )
 
-    def __init__(self, origins: dict[str, str]) -> None:
-        """origins: source → absolute path of what is in the collection."""
-        self._origins = dict(origins)
-        self._sources = {origin: source for source, origin in origins.items()}
 
-    def name(self, file: File) -> str:
-        """The source of this file; from now on it is taken."""
-        origin = str(file.path)
-        source = self._sources.get(origin) or self._free(file, origin)
-        self._origins[source], self._sources[origin] = origin, source
-        return source
+def _below(origin: str, root: str) -> bool:
+    """Whether it is the root itself, or in that folder or archive."""
+    return origin == root or origin.startswith((root.rstrip("/") + "/", root + INSIDE))
 
-    def _free(self, file: File, origin: str) -> str:
-        """Its own name, or one with more of the path: the first that no other living file has."""
-        if self._is_free(file.name, origin):
-            return file.name
-        parts = PurePosixPath(file.path.as_posix()).parts[1:]
-        known = len(PurePosixPath(file.name).parts)
-        for length in range(known + 1, len(parts) + 1):
-            name = PurePosixPath(*parts[-length:]).as_posix()
-            if self._is_free(name, origin):
-                return name
-        numbered = (f"{number}/{file.name}" for number in count(2))
-        return next(name for name in numbered if self._is_free(name, origin))
 
-    def _is_free(self, source: str, origin: str) -> bool:
-        """Whether nobody has it, or one whose file is gone: then this is that file, moved."""
-        other = self._origins.get(source)
-        return other in (None, origin) or not Path(str(other)).exists()
+def _parted(given: str) -> tuple[str, str]:
+    """A path in front of its first wildcard, and the pattern below it with a leading `/`, or ''."""
+    if is_url(given) or not WILD.search(given):
+        return given, ""
+    parts = PurePosixPath(given).parts
+    fixed = next(place for place, part in enumerate(parts) if WILD.search(part))
+    return PurePosixPath(*parts[:fixed]).as_posix(), "/" + "/".join(parts[fixed:])
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Whether a path below the pattern's folder is meant; both begin with `/`."""
+    return _spec(pattern).match_file(path.lstrip("/"))
+
+
+@cache
+def _spec(pattern: str) -> GitIgnoreSpec:
+    return GitIgnoreSpec.from_lines([pattern])

@@ -7,14 +7,9 @@ itself: whatever a loader raises becomes an UnreadableDocument.
 from collections.abc import Mapping
 from pathlib import Path
 
-from knowledge.documents import Document, Loader
+from knowledge.documents import Document, Limits, Loader
 from llmasos import plugins
 from llmasos.errors import SettingsError, UnreadableDocument
-
-MAX_BYTES = 20_000_000
-"""Largest file that is read."""
-MAX_TEXT = 20_000_000
-"""Longest text that a file may hold, in characters: a small file may unpack to a huge one."""
 
 
 def loaders_by_suffix() -> dict[str, Loader]:
@@ -34,18 +29,25 @@ def loaders_by_suffix() -> dict[str, Loader]:
     return loaders
 
 
-def read_document(path: Path, loaders: Mapping[str, Loader]) -> Document:
-    """Read a file with the loader of its ending. Raises UnreadableDocument."""
-    loader = loaders.get(path.suffix.lower())
-    if loader is None:
+def loader_of(path: Path, loaders: Mapping[str, Loader]) -> Loader:
+    """The loader of a file's ending. Raises UnreadableDocument when there is none."""
+    try:
+        return loaders[path.suffix.lower()]
+    except KeyError:
         known = ", ".join(sorted(loaders))
         raise UnreadableDocument(
             path.name, f"files ending in '{path.suffix}' cannot be read; these can: {known}"
-        )
+        ) from None
+
+
+def read_document(path: Path, loader: Loader, limits: Limits) -> Document:
+    """Read a file with a loader, here in this process. Raises UnreadableDocument."""
     try:
-        document = loader.load(path)
+        document = loader.load(path, limits)
     except UnreadableDocument:
         raise
+    except MemoryError as error:
+        raise UnreadableDocument(path.name, OUT_OF_MEMORY) from error
     except OSError as error:
         raise UnreadableDocument(path.name, error.strerror or str(error)) from error
     except Exception as error:  # a loader's own failure on a hostile file, or a guest's
@@ -55,10 +57,14 @@ def read_document(path: Path, loaders: Mapping[str, Loader]) -> Document:
         (document.title + document.text).encode()
     except UnicodeEncodeError as error:
         raise UnreadableDocument(path.name, "its text is not sound Unicode") from error
-    if len(document.text) > MAX_TEXT:
+    if len(document.text) > limits.text:
         raise UnreadableDocument(
-            path.name, f"its text has more than {MAX_TEXT:,} characters; split it"
+            path.name,
+            f"its text has more than {limits.text:,} characters (knowledge.max_text); split it",
         )
     if not document.text[document.begin :].strip():
         raise UnreadableDocument(path.name, "it is empty")
     return document
+
+
+OUT_OF_MEMORY = "reading it takes more memory than knowledge.parse_memory allows; split it"

@@ -12,7 +12,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from bs4.element import NavigableString, PageElement, PreformattedString, Tag
 
-from knowledge.documents import Document, Heading, Loader, title_from_name
+from knowledge.documents import Document, Heading, Limits, Loader, title_from_name
 from knowledge.loaders.decoding import decode, unix_lines
 from llmasos.errors import UnreadableDocument
 
@@ -26,8 +26,11 @@ DROPPED = frozenset({
 BLOCKS = frozenset({
     "address", "article", "aside", "blockquote", "body", "center", "details", "dialog", "div", "dl",
     "fieldset", "figcaption", "figure", "form", "header", "hr", "main", "ol", "p", "section",
-    "summary", "table", "tbody", "tfoot", "thead", "ul",
+    "summary", "table", "ul",
 })
+CELLS = ("td", "th")
+LARGE = ["table", "pre", "ul", "ol", "dl", "h1", "h2", "h3", "h4", "h5", "h6"]
+"""A cell with one of these is there for the layout: it is read like any part of the page."""
 LINES = frozenset({"dd", "dt", "tr", "br", "li"})
 # fmt: on
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -38,20 +41,33 @@ DECLARED = re.compile(
 )
 
 
-def load(path: Path) -> Document:
+def load(path: Path, _limits: Limits) -> Document:
     """Read an HTML page. Its title is its first `h1`, its `title`, or its name's."""
-    source = _source(path)
+    return parse(_source(path), title_from_name(path))
+
+
+def parse(source: str, fallback: str) -> Document:
+    """The document in a page's source; of one with a `main` part, that part.
+
+    fallback: its title when the page has none. Raises UnreadableDocument when it is too large.
+    """
     tags = source.count("<")
     if tags > MAX_TAGS:
         raise UnreadableDocument(
-            path.name, f"it has {tags:,} tags, more than {MAX_TAGS:,}; split it"
+            fallback, f"it has {tags:,} tags, more than {MAX_TAGS:,}; split it"
         )
     soup = BeautifulSoup(source, "html.parser")
     writer = _Writer()
-    for element, entering in _walk(soup):
+    for element, entering in _walk(_main_part(soup)):
         writer.take(element, entering)
     named = SPACE.sub(" ", soup.title.get_text()).strip() if soup.title else ""
-    return writer.document(named or title_from_name(path))
+    return writer.document(named or fallback)
+
+
+def _main_part(soup: BeautifulSoup) -> Tag:
+    """Where the page's own content is; the whole page when that is not said."""
+    main = soup.find_all("main", limit=2)
+    return main[0] if len(main) == 1 and main[0].get_text(strip=True) else soup
 
 
 def _source(path: Path) -> str:
@@ -66,9 +82,9 @@ def _source(path: Path) -> str:
     return decode(data, path.name)
 
 
-def _walk(soup: BeautifulSoup) -> Iterator[tuple[PageElement, bool]]:
+def _walk(top: Tag) -> Iterator[tuple[PageElement, bool]]:
     """Every visible element as (element, entering); a tag comes again when it is left."""
-    stack: list[tuple[PageElement, bool]] = [(soup, True)]
+    stack: list[tuple[PageElement, bool]] = [(top, True)]
     while stack:
         element, entering = stack.pop()
         if isinstance(element, Tag) and entering:
@@ -97,6 +113,7 @@ class _Writer:
         self._end = "\n\n"  # the last characters written; the text begins on a fresh line
         self._marked = False  # just behind an item's marker: its first block opens no line
         self._code = 0
+        self._cell = False  # in a table's cell, which is one line
         self._heading: tuple[int, list[str]] | None = None
         self._anchor = ""
         self._headings: list[Heading] = []
@@ -108,6 +125,8 @@ class _Writer:
             if entering:
                 self._note_anchor(element)
             (self._open if entering else self._close)(element.name)
+            if element.name in CELLS:
+                self._cell = entering and not element.find(LARGE)
         elif isinstance(element, NavigableString) and not isinstance(element, PreformattedString):
             self._words(str(element))
 
@@ -134,8 +153,8 @@ class _Writer:
             self._break(1)
             self._write("- ")
             self._marked = True
-        elif name in ("td", "th"):
-            self._write("| " if self._end.endswith("\n") else " | ")
+        elif name in CELLS:
+            self._write("| " if self._end[-1].isspace() else " | ")
             self._marked = True
         else:
             self._block(name)
@@ -181,7 +200,9 @@ class _Writer:
 
     def _break(self, lines: int) -> None:
         """End the line, and leave lines - 1 blank."""
-        if not self._marked and self._length:
+        if self._cell:
+            self._write("" if self._end[-1].isspace() else " ")
+        elif not self._marked and self._length:
             trailing = len(self._end) - len(self._end.rstrip("\n"))
             self._write("\n" * (lines - trailing))
 

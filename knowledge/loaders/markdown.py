@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from knowledge.documents import Document, Heading, Loader, title_from_name
+from knowledge.documents import Document, Heading, Limits, Loader, title_from_name
 from knowledge.loaders.decoding import read_text
 
 FRONT_MATTER = re.compile(
@@ -20,7 +20,7 @@ LINK = re.compile(r"!?\[([^\]\[]*)\](?:\([^()\s]*(?:[ \t][^()]*)?\)|\[[^\]\[]*\]
 MARKS = re.compile(r"\*\*|__|~~|`|\\(?=[^\w\s])")
 
 
-def load(path: Path) -> Document:
+def load(path: Path, _limits: Limits) -> Document:
     """Read a Markdown file. Its title is its front matter's, its first heading's or its name's."""
     return parse(read_text(path), title_from_name(path))
 
@@ -100,4 +100,4 @@ def _anchors(found: list[tuple[Heading, str]]) -> tuple[tuple[int, str], ...]:
     return tuple(anchors)
 
 
-loader = Loader(suffixes=(".md", ".markdown", ".mdown", ".mkd"), load=load)
+loader = Loader(suffixes=(".md", ".markdown", ".mdown", ".mkd"), load=load, apart=False)

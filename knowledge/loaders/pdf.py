@@ -4,31 +4,31 @@ import logging
 import re
 from pathlib import Path
 
-from pypdf import PdfReader
-from pypdf.errors import FileNotDecryptedError, PyPdfError
-
-from knowledge.documents import Document, Loader, title_from_name
+from knowledge.documents import Document, Limits, Loader, title_from_name
 from llmasos.errors import UnreadableDocument
 
-MAX_PAGES = 2_000
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 SILENT = logging.CRITICAL + 1
 
 
-def load(path: Path) -> Document:
+def load(path: Path, limits: Limits) -> Document:
     """Read a PDF. Its title is its metadata's or its name's.
 
     Raises UnreadableDocument when it is encrypted, broken, too long, or only pictures.
     """
+    from pypdf import PdfReader  # only where such a file is read
+    from pypdf.errors import FileNotDecryptedError, PyPdfError
+
     logging.getLogger("pypdf").setLevel(SILENT)  # its warnings quote the document
     try:
         reader = PdfReader(path)
         if reader.is_encrypted and not reader.decrypt(""):
             raise UnreadableDocument(path.name, "it is encrypted; save it without a password")
         pages = len(reader.pages)
-        if pages > MAX_PAGES:
+        if pages > limits.pages:
             raise UnreadableDocument(
-                path.name, f"it has {pages} pages, more than {MAX_PAGES}; split it"
+                path.name,
+                f"it has {pages} pages, more than {limits.pages} (knowledge.max_pages); split it",
             )
         texts = [page.extract_text() for page in reader.pages]
         title = reader.metadata.title if reader.metadata else None

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from knowledge.documents import Document, Loader, title_from_name
+from knowledge.documents import Document, Limits, Loader, title_from_name
 from knowledge.loaders.decoding import read_text
 
 
-def load(path: Path) -> Document:
+def load(path: Path, _limits: Limits) -> Document:
     """Read a text file. Its title is its name's."""
     return Document(title=title_from_name(path), text=read_text(path))
 
 
-loader = Loader(suffixes=(".txt", ".text"), load=load)
+loader = Loader(suffixes=(".txt", ".text", ".log"), load=load, apart=False)

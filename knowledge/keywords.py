@@ -1,0 +1,197 @@
+"""The keyword index of a collection: the one module that knows tantivy.
+
+Built once for a version, then immutable: opened read-only and memory-mapped by many processes.
+tantivy finds candidates (top k with pruning, over terms of our own); `bags.py` scores them from
+the statistics of the rows that the asker may see. Since an index bounds how far the two can
+differ, the best k by the exact score are found, not nearly the best. Start reading at
+`KeywordIndex.search`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import tantivy
+
+from knowledge.bags import Bags, Entry, Gathering, Mask, Scores, Statistics, best
+from knowledge.hits import Hit
+from knowledge.terms import terms as terms_of
+from llmasos.errors import IndexDamaged
+
+HEAP = 128_000_000
+"""Bytes that building may use before it writes to disk."""
+AHEAD = 2
+"""How many times as many candidates as hits are fetched at first."""
+FURTHER = 4
+"""How many times as many the next time, when those were not enough."""
+MOST = 20_000
+"""Candidates that are fetched at most; past it rows score alike but for their lengths' rounding."""
+FEW = 2_000
+"""So few rows are looked at one by one."""
+
+_SCHEMA = (
+    tantivy.SchemaBuilder()
+    .add_text_field("terms", tokenizer_name="spaces", index_option="freq")
+    .add_unsigned_field("row", fast=True)
+    .add_unsigned_field("access", indexed=True)
+    .build()
+)
+
+
+class KeywordIndex:
+    """Finds rows by the terms that they hold; safe in threads and beside other processes."""
+
+    def __init__(self, bags: Bags, index: tantivy.Index) -> None:
+        self._bags = bags
+        self._searcher = index.searcher()
+        self._whole = bags.statistics(())
+
+    @classmethod
+    def build(cls, folder: Path, entries: Iterable[Entry]) -> Self:
+        """Make the index of these rows in an empty folder, and open it.
+
+        entries: in the order of their row numbers, without gaps. Raises OSError, ValueError.
+        """
+        gathering = Gathering()
+        writer = _with_tokenizer(tantivy.Index(_SCHEMA, str(folder))).writer(HEAP, 1)
+        for entry in entries:
+            found = terms_of(entry.text)
+            gathering.add(entry, found)
+            document = tantivy.Document()
+            document.add_text("terms", " ".join(found))
+            document.add_unsigned("row", entry.row)
+            document.add_unsigned("access", entry.access)
+            writer.add_document(document)
+        writer.commit()
+        writer.wait_merging_threads()
+        Bags(gathering.parts()).save(folder)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The index in a folder. Raises IndexDamaged when it is not there, or not whole."""
+        bags = Bags.open(folder)
+        try:
+            found = cls(bags, _with_tokenizer(tantivy.Index.open(str(folder))))
+        except (OSError, ValueError) as error:
+            raise IndexDamaged(str(folder), str(error)) from error
+        if found._searcher.num_docs != len(bags):
+            raise IndexDamaged(str(folder), "its files do not belong together")
+        return found
+
+    @property
+    def count(self) -> int:
+        """How many rows are in it."""
+        return len(self._bags)
+
+    def statistics(
+        self, terms: Collection[str], classes: Collection[int] | None = None
+    ) -> Statistics:
+        """What BM25 must know of the rows in these access classes; None for all."""
+        return self._bags.statistics(terms, classes)
+
+    def holding(
+        self, terms: Collection[str], classes: Collection[int] | None = None
+    ) -> Mapping[str, int]:
+        """For each term, how many rows in these access classes hold it; None for all."""
+        return self._bags.statistics(terms, classes).holding
+
+    def statistics_of(self, terms: Collection[str], rows: Sequence[int]) -> Statistics:
+        """Those of some rows, for example to subtract rows that were deleted since."""
+        return self._bags.statistics_of(terms, rows)
+
+    def mask(self, classes: Collection[int]) -> Mask:
+        """Which rows are in these access classes, shape (rows,)."""
+        return np.isin(self._bags.access, np.fromiter(classes, np.int32, len(classes)))
+
+    def scores(self, terms: Collection[str], rows: Sequence[int], statistics: Statistics) -> Scores:
+        """BM25 of these rows, shape (rows,)."""
+        return self._bags.scores(list(dict.fromkeys(terms)), rows, statistics)
+
+    def search(
+        self,
+        terms: Sequence[str],
+        k: int,
+        classes: Collection[int] | None = None,
+        *,
+        statistics: Statistics | None = None,
+        among: Mask | None = None,
+    ) -> list[Hit]:
+        """The k best rows by BM25 that hold any of the terms, best first.
+
+        classes: the access classes that may be found; None for all. statistics: what to score by,
+        where more than these rows counts. among: which rows may be found, shape (rows,), when that
+        is less than the classes; those outside them must not be in it.
+        """
+        asked = list(dict.fromkeys(terms))
+        known = statistics or self.statistics(asked, classes)
+        allowed = self.mask(classes) if among is None and classes is not None else among
+        share = 1.0 if allowed is None else np.count_nonzero(allowed) / max(1, self.count)
+        found = None
+        if share * self.count > FEW:
+            task = _Task(asked, k, known, allowed)
+            found = self._pruned(task, self._query(task), int(AHEAD * k / share))
+            if found is None and classes is not None:
+                found = self._pruned(task, self._query(task, classes), AHEAD * k)
+        return self._bags.search(asked, k, known, allowed) if found is None else found
+
+    def _pruned(self, task: "_Task", query: tantivy.Query, fetched: int) -> list[Hit] | None:
+        """The best of a query's candidates; None when too many of them are not allowed.
+
+        A candidate's own score is at most `slack` times less than its exact one: lengths are
+        rounded down there. So nothing better is left once the last one fetched is that far below.
+        """
+        slack = max(1.0, task.statistics.mean_length / self._whole.mean_length)
+        while True:
+            fetched = min(fetched, MOST)
+            hits = self._searcher.search(query, fetched, count=False).hits
+            numbers = self._searcher.fast_field_values("row", [place for _, place in hits])
+            rows = np.array(numbers, dtype=np.int64)
+            if task.allowed is not None:
+                rows = rows[task.allowed[rows - self._bags.first]]
+            found = best(rows, self._bags.scores(task.terms, rows, task.statistics), task.k)
+            full = len(found) == task.k
+            if len(hits) < fetched or (full and found[-1].score >= slack * hits[-1][0]):
+                return found
+            if fetched == MOST:
+                return found if full else None
+            fetched *= FURTHER
+
+    def _query(self, task: "_Task", classes: Collection[int] | None = None) -> tantivy.Query:
+        """Rows that hold any of the terms, each weighed as the statistics say; of these classes."""
+        query = tantivy.Query
+        held = {t: self._searcher.doc_freq("terms", t) for t in task.terms}
+        weighed = [
+            query.boost_query(
+                query.term_query(_SCHEMA, "terms", term, "freq"),
+                task.statistics.weight(term) / Statistics(self.count, 0, held).weight(term),
+            )
+            for term in task.terms
+            if held[term]
+        ]
+        any_of = query.boolean_query([(tantivy.Occur.Should, each) for each in weighed])
+        if classes is None:
+            return any_of
+        inside = query.const_score_query(
+            query.term_set_query(_SCHEMA, "access", list(classes)), 0.0
+        )
+        return query.boolean_query([(tantivy.Occur.Must, any_of), (tantivy.Occur.Must, inside)])
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is searched for, and how it is scored."""
+
+    terms: list[str]
+    k: int
+    statistics: Statistics
+    allowed: Mask | None
+
+
+def _with_tokenizer(index: tantivy.Index) -> tantivy.Index:
+    """An index that takes terms as they are given, a space between two."""
+    spaces = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+    index.register_tokenizer("spaces", spaces)
+    return index

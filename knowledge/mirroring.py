@@ -1,0 +1,89 @@
+"""Mirroring: a collection follows its sources, and documents go when their files do.
+
+The sources that a collection mirrors are kept in its store. A source that is gone or empty as a
+whole is rather a disk that is not mounted: its documents stay unless that is wanted. Start reading
+at `mirror`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from knowledge.ingest import Adding
+from knowledge.records import Known
+from knowledge.report import LeftOut, Report
+from knowledge.sources import Root, Search
+from llmasos.errors import InvalidRequest
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """How a source is mirrored."""
+
+    dry_run: bool = False
+    """Say what would be done, and do nothing."""
+    allow_empty: bool = False
+    """Remove the documents of a source that is empty or gone as well."""
+
+
+def mirror(adding: Adding, given: Sequence[Path | str], options: SyncOptions) -> Report:
+    """Bring a collection in line with its sources: those given and those that it remembers.
+
+    Raises InvalidRequest when it has none.
+    """
+    remembered = _remembered(adding)
+    if not given and not remembered:
+        raise InvalidRequest(
+            f"Collection '{adding.report.collection}' mirrors no source yet. Name one: "
+            f"llmasos knowledge sync {adding.report.collection} SOURCE"
+        )
+    with TemporaryDirectory(prefix="llmasos-") as scratch, adding.reader() as reader:
+        search = adding.search([*given, *remembered], reader, Path(scratch))
+        gone = _gone(adding, search, options)
+        by_content = {each.sha256: each for each in gone}
+        adding.take(search.files.values(), reader, by_content, dry_run=options.dry_run)
+    removed = sorted({each.source for each in gone} - set(adding.report.moved.values()))
+    adding.report.removed.extend(removed)
+    if not options.dry_run:
+        _finish(adding, removed, search.roots)
+    return adding.report
+
+
+def _remembered(adding: Adding) -> list[str]:
+    if adding.collection is None:
+        return []
+    with adding.collection.store.read() as snapshot:
+        return snapshot.sources()
+
+
+def _gone(adding: Adding, search: Search, options: SyncOptions) -> list[Known]:
+    """The documents whose files are no more, under the sources that are mirrored now."""
+    gone: dict[str, Known] = {}
+    for root in search.roots:
+        inside = [each for each in adding.known.values() if root.covers(each.origin)]
+        absent = [each for each in inside if each.origin not in search.files]
+        alive = any(root.covers(origin) for origin in search.files)
+        if alive:
+            absent = [each for each in absent if not root.is_closed_to(each.origin)]
+        elif absent and not options.allow_empty:
+            reason = (
+                f"nothing was found there, so its {len(absent)} documents stay; if it is to be "
+                "empty, sync with --allow-empty"
+            )
+            adding.report.failed.append(LeftOut(source=root.given, reason=reason))
+            continue
+        gone.update((each.source, each) for each in absent)
+    return list(gone.values())
+
+
+def _finish(adding: Adding, removed: Sequence[str], roots: Sequence[Root]) -> None:
+    """Remove what is gone, and remember the sources for the next time."""
+    if adding.collection is None:
+        return
+    if removed:
+        with adding.collection.write() as draft:
+            for source in removed:
+                draft.remove(source)
+    with adding.collection.store.write() as draft:
+        draft.remember(sorted({root.given for root in roots}))

@@ -1,0 +1,149 @@
+"""Ranking: what two halves find in views, weighed per query into one order.
+
+Stands on `view.py`, which holds rights and filters, and below `knowledge_base.py`. Keywords need no
+vector, so they are looked for while the query is being embedded. Whatever one half found is scored
+by both. Knows neither disk, principals nor models. Start reading at `Search`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from knowledge.bags import K1, Statistics
+from knowledge.embedding import Vectors
+from knowledge.hits import Hit
+from knowledge.terms import terms
+from knowledge.view import View
+from knowledge.weighing import Shape, Weighing, is_english, shape
+
+CANDIDATES = 100
+"""Rows that each half names."""
+
+
+class Found(NamedTuple):
+    """A row that was found, with what both halves think of it."""
+
+    view: int
+    """Number of the view that it is in."""
+    row: int
+    score: float
+    """What it is ranked by, in [-1, 1]."""
+    cosine: float
+    keywords: float
+    """BM25."""
+    share: float
+    """BM25 as a part of the best row's."""
+    vector_rank: int | None
+    """Its place among the nearest vectors, from 1; None when it was not among them."""
+    keyword_rank: int | None
+    """Its place among the rows by keywords, from 1; None when it was not among them."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The rows found for a query, best first, and what the query looked like."""
+
+    found: list[Found]
+    terms: list[str]
+    statistics: Statistics
+    """Of all views together."""
+    shape: Shape
+    weight: float
+    """What keywords count beside cosines."""
+
+
+class Search:
+    """One search for one query, over the views of one or several collections."""
+
+    def __init__(
+        self,
+        query: str,
+        views: Sequence[View],
+        weighing: Weighing,
+        *,
+        reads_only_english: bool = True,
+    ) -> None:
+        """reads_only_english: whether the embedding model is lost in other languages."""
+        self._views = views
+        self._weighing = weighing
+        self._foreign = reads_only_english and not is_english(query)
+        self.terms = list(dict.fromkeys(terms(query)))
+        self._statistics = [view.statistics(self.terms) for view in views]
+        self._matching = [view.matching(self.terms, CANDIDATES) for view in views]
+
+    def rank(self, vector: Vectors) -> Ranking:
+        """Everything that was found, best first. vector: the query's, shape (dimension,)."""
+        candidates = [
+            _candidates(view, self.terms, vector, matching)
+            for view, matching in zip(self._views, self._matching, strict=True)
+        ]
+        ideals = [_ideal(self.terms, known) for known in self._statistics]
+        known = sum(self._statistics, Statistics())
+        scores = sorted((hit.score for hits in self._matching for hit in hits), reverse=True)
+        found_shape = shape(scores, max(ideals, default=0.0), foreign=self._foreign)
+        weight = self._weighing.weight(found_shape)
+        found = [
+            each
+            for number, part in enumerate(candidates)
+            for each in _scored(number, part, weight, scores[0] if scores else 0.0)
+        ]
+        found.sort(key=lambda each: (-each.score, each.view, each.row))
+        return Ranking(found, self.terms, known, found_shape, weight)
+
+
+class _Candidates(NamedTuple):
+    """What both halves know of the rows of one view; arrays of equal length."""
+
+    rows: list[int]
+    cosines: npt.NDArray[np.float32]
+    keywords: npt.NDArray[np.float32]
+    vector_ranks: dict[int, int]
+    keyword_ranks: dict[int, int]
+
+
+def _candidates(view: View, terms: list[str], vector: Vectors, matching: list[Hit]) -> _Candidates:
+    """The rows that either half names, scored by both."""
+    near = view.nearest(vector, CANDIDATES)
+    cosines = {hit.row: hit.score for hit in near}
+    keywords = {hit.row: hit.score for hit in matching}
+    unseen = [row for row in keywords if row not in cosines]
+    if unseen:
+        cosines |= zip(unseen, (view.vectors(unseen) @ vector).tolist(), strict=True)
+    unmatched = [hit.row for hit in near if hit.row not in keywords]
+    if unmatched and terms:
+        keywords |= zip(unmatched, view.scores(terms, unmatched).tolist(), strict=True)
+    rows = list(cosines)
+    return _Candidates(
+        rows,
+        np.array([cosines[row] for row in rows], dtype=np.float32),
+        np.array([keywords.get(row, 0.0) for row in rows], dtype=np.float32),
+        {hit.row: place for place, hit in enumerate(near, start=1)},
+        {hit.row: place for place, hit in enumerate(matching, start=1)},
+    )
+
+
+def _scored(number: int, part: _Candidates, weight: float, best: float) -> list[Found]:
+    """The rows of one view with their scores: a cosine and a share, weighed, in [-1, 1]."""
+    shares = part.keywords / best if best else np.zeros_like(part.keywords)
+    scores = np.clip((part.cosines + weight * shares) / (1 + weight), -1, 1)
+    return [
+        Found(
+            number,
+            row,
+            float(scores[n]),
+            float(part.cosines[n]),
+            float(part.keywords[n]),
+            float(shares[n]),
+            part.vector_ranks.get(row),
+            part.keyword_ranks.get(row),
+        )
+        for n, row in enumerate(part.rows)
+    ]
+
+
+def _ideal(terms: list[str], known: Statistics) -> float:
+    """BM25 of a row that holds every term often."""
+    return (K1 + 1) * sum(known.weight(term) for term in terms)
