@@ -18,6 +18,8 @@ from llmasos.language.followups import standalone
 from llmasos.request import AUTO, Principal, Request
 from llmasos.settings import AgentOverride, Settings
 
+NO_MODEL = "no model has that name; [llm.models.NAME] in the configuration makes one."
+
 
 class Catalog:
     """The agents of this installation, by name.
@@ -99,7 +101,8 @@ def load_catalog(settings: Settings) -> Catalog:
     """Find every agent and apply the configuration's changes.
 
     Raises AgentLoadError for one that cannot be loaded, with the file and the reason, and for two
-    of one name; SettingsError for changes to an agent that there is not.
+    of one name; SettingsError for changes to an agent that there is not, or to a model that there
+    is not.
     """
     agents: dict[str, Agent] = {}
     where: dict[str, str] = {}
@@ -117,13 +120,20 @@ def load_catalog(settings: Settings) -> Catalog:
         if name not in agents:
             hint = nearest(name, tuple(agents))
             raise SettingsError(f"agents.{name}", "", f"there is no such agent.{hint}")
+        if override.model is not None and override.model not in settings.llm.aliases:
+            hint = nearest(override.model, tuple(settings.llm.aliases))
+            raise SettingsError(f"agents.{name}.model", repr(override.model), f"{NO_MODEL}{hint}")
         agents[name] = changed(agents[name], override)
+    for name, agent in agents.items():
+        if agent.model is not None and agent.model not in settings.llm.aliases:
+            hint = nearest(agent.model, tuple(settings.llm.aliases))
+            raise AgentLoadError(where[name], f"its model is '{agent.model}': {NO_MODEL}{hint}")
     return Catalog(list(agents.values()), where)
 
 
 def changed(agent: Agent, override: AgentOverride) -> Agent:
     """The agent as this installation wants it."""
-    given = override.model_dump(exclude_none=True)
+    given = override.model_dump(exclude_none=True, exclude={"concurrency"})
     options: Sampling = {}
     if "temperature" in given:
         options["temperature"] = given.pop("temperature")

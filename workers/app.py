@@ -18,12 +18,13 @@ from llmasos.channels import Channel
 from llmasos.conversations import Conversations
 from llmasos.database import Database, require_schema
 from llmasos.errors import BrokerUnavailable
-from llmasos.generation import Backend
 from llmasos.jobs import Dispatcher
+from llmasos.pool import Fleet
+from llmasos.pool.reports import Reporter
+from llmasos.queues import Limits
 from llmasos.sandbox import Sandbox
 from llmasos.settings import Settings
 from llmasos.system import addresses
-from llmasos.tgi import connect
 from workers.attempt import Means
 from workers.dispatcher import CeleryDispatcher
 from workers.process import serve_worker
@@ -41,11 +42,14 @@ class WorkerParts:
 
     catalog: Catalog
     knowledge: KnowledgeBase
+    fleet: Fleet
     means: Means
+    limits: Limits
 
     def close(self) -> None:
         """Let go of files and connections."""
         self.knowledge.close()
+        self.fleet.close()
         self.means.database.close()
 
 
@@ -59,11 +63,15 @@ def run_worker(settings: Settings) -> None:
     if not where.broker_url:
         raise BrokerUnavailable("(none)", NO_BROKER)
     parts = compose(settings, CeleryDispatcher(where.broker_url), open_bus(where.bus_url))
-    connect(settings).close()  # without an engine's address no agent could answer
+    parts.fleet.require()  # without an engine's address no agent could answer
     log.info("worker.composed", agents=parts.catalog.names(), channels=[*parts.means.channels])
+    name = worker_name(socket.gethostname(), os.getpid())
+    reporter = Reporter(parts.fleet, parts.means.bus, name)
+    reporter.start()
     try:
-        serve_worker(parts.means, where.broker_url)
+        serve_worker(parts.means, where.broker_url, parts.limits)
     finally:
+        reporter.stop()
         parts.close()
 
 
@@ -73,7 +81,7 @@ def inline(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> tuple[W
     See `inline.run_pending`; the caller drains the runner and closes the parts.
     """
     parts = compose(settings, dispatcher, bus)
-    runner = Runner(parts.means, worker_name(socket.gethostname(), os.getpid()))
+    runner = Runner(parts.means, worker_name(socket.gethostname(), os.getpid()), parts.limits)
     runner.start()
     return parts, runner
 
@@ -88,11 +96,8 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
     require_schema(database)
     knowledge = KnowledgeBase.from_settings(settings)
 
-    def backend(model: str | None) -> Backend:
-        llm = settings.llm.model_copy(update={"model": model or settings.llm.model})
-        return connect(settings.model_copy(update={"llm": llm}))
-
-    turns = CatalogTurns(catalog, Conversations(database), backend, knowledge, Sandbox())
+    fleet = Fleet(settings)
+    turns = CatalogTurns(catalog, Conversations(database), fleet.pool, knowledge, Sandbox())
     means = Means(
         database=database,
         dispatcher=dispatcher,
@@ -102,7 +107,9 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
         settings=settings.worker,
         deadline_seconds=settings.jobs.deadline_seconds,
     )
-    return WorkerParts(catalog, knowledge, means)
+    concurrency = {name: each.concurrency for name, each in settings.agents.overrides.items()}
+    limits = Limits(settings.jobs.per_user, {k: v for k, v in concurrency.items() if v})
+    return WorkerParts(catalog, knowledge, fleet, means, limits)
 
 
 def load_channels(settings: Settings) -> dict[str, Channel]:

@@ -36,7 +36,7 @@ from llmasos.errors import (
 from llmasos.events import Event, Failure, Reply, Restarted, Status, Token
 from llmasos.flow import run
 from llmasos.generation import Message, Usage
-from llmasos.jobs import QUEUE, Dispatcher, Job
+from llmasos.jobs import Dispatcher, Due, Job
 from llmasos.settings import WorkerSettings
 from workers.claims import Claim
 from workers.courier import Courier, Couriers, channel_of
@@ -244,7 +244,7 @@ class Attempt:
             failure,
         )
 
-    def _conclude(self, commit: Callable[[], str | None], outcome: Reply | Failure) -> None:
+    def _conclude(self, commit: Callable[[], Due | None], outcome: Reply | Failure) -> None:
         """Commit the outcome, then bring it, then let the job go. Once for an attempt."""
         if not self._concluding.acquire(blocking=False):
             return
@@ -274,7 +274,7 @@ class Attempt:
         self._keeper.release(self._hold)
         self._wake(following)
 
-    def _deliver(self, outcome: Reply | Failure) -> str | None:
+    def _deliver(self, outcome: Reply | Failure) -> Due | None:
         """Bring a committed outcome to every address; gives the job whose turn it is then."""
         # From here on the deadline is that of bringing it, and it is kept here.
         self._hold.deadline = float("inf")
@@ -318,12 +318,12 @@ class Attempt:
         self._couriers.abandon()
         self._keeper.release(self._hold)
 
-    def _wake(self, job_id: str | None) -> None:
-        if job_id is not None:
+    def _wake(self, due: Due | None) -> None:
+        if due is not None:
             try:
-                self._means.dispatcher.wake(job_id, QUEUE)
+                self._means.dispatcher.wake(due.job_id, due.queue)
             except LLMasOSError as error:  # the sweeper will
-                self._log.debug("job.wake_failed", next=job_id, error=str(error))
+                self._log.debug("job.wake_failed", next=due.job_id, error=str(error))
 
     def _publish(self, event: Event) -> None:
         self._means.bus.publish(self._claim.job.id, self._claim.attempt, event)

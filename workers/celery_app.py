@@ -4,7 +4,7 @@ A message is a wake-up and nothing else: acknowledged early, without result, ret
 limit; a lost, late or doubled one changes nothing. Start reading at `consumer` and `publisher`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -16,7 +16,7 @@ from celery.worker.state import maybe_shutdown
 from kombu import Exchange, Queue
 from kombu.utils.uuid import uuid
 
-from llmasos.jobs import QUEUE
+from llmasos.request import Queue as Kind
 
 log = structlog.get_logger()
 
@@ -27,9 +27,9 @@ RECONNECT = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 2.0}
 """Seconds between the tries to reach a broker that is away."""
 
 
-def queue_name(queue: str) -> str:
+def queue_name(queue: Kind) -> str:
     """The name of a queue of ours at the broker, which others may use too."""
-    return f"llmasos.{queue}"
+    return f"llmasos.{queue.value}"
 
 
 def publisher(broker_url: str) -> Celery:
@@ -45,31 +45,36 @@ def publisher(broker_url: str) -> Celery:
         options = {"read_timeout": PUBLISH_TIMEOUT, "write_timeout": PUBLISH_TIMEOUT}
     return _application(
         broker_url,
+        tuple(Kind),
         broker_transport_options=options,
         broker_connection_timeout=PUBLISH_TIMEOUT,
         broker_pool_limit=1,
     )
 
 
-def consumer(broker_url: str, run: Callable[[], object]) -> Celery:
+def consumer(broker_url: str, queues: Sequence[Kind], run: Callable[[Kind], object]) -> Celery:
     """An application whose one task calls `run`; the job that a message names is only a hint."""
+    options: dict[str, Any] = {"queue_order_strategy": "priority"}  # in the order of `queues`
     application = _application(
         broker_url,
-        broker_transport_options={"health_check_interval": 10},
+        queues,
+        broker_transport_options={"health_check_interval": 10, **options},
         broker_connection_timeout=2.0,
     )
 
     @application.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
-    def run_job(job_id: str) -> None:
+    def run_job(job_id: str, queue: str) -> None:
         """Run what is eligible."""
-        run()
+        run(Kind(queue))
 
     return application
 
 
-def send_wake(application: Celery, producer: Any, job_id: str, queue: str) -> None:
+def send_wake(application: Celery, producer: Any, job_id: str, queue: Kind) -> None:
     """Send one wake-up, in Celery's form and without the detours of `send_task`."""
-    message = application.amqp.as_task_v2(uuid(), TASK, args=(job_id,), ignore_result=True)
+    message = application.amqp.as_task_v2(
+        uuid(), TASK, args=(job_id, queue.value), ignore_result=True
+    )
     name = queue_name(queue)
     producer.publish(
         message.body,
@@ -84,19 +89,25 @@ def send_wake(application: Celery, producer: Any, job_id: str, queue: str) -> No
     )
 
 
-def _application(broker_url: str, **options: Any) -> Celery:
+def _application(broker_url: str, queues: Sequence[Kind], **options: Any) -> Celery:
     application = Celery("llmasos", broker=broker_url, set_as_current=False)
-    queue = queue_name(QUEUE)
+    # Redis hands out a message once and keeps books about it only for acknowledgements, which a
+    # wake-up does not need; RabbitMQ would push all it has to the first worker.
+    unbooked = broker_url.startswith("redis")
+    kept = [
+        Queue(name, Exchange(name), routing_key=name, durable=True, no_ack=unbooked)
+        for name in map(queue_name, queues)
+    ]
     application.conf.update(
-        task_default_queue=queue,
-        task_queues=[Queue(queue, Exchange(queue), routing_key=queue, durable=True)],
+        task_default_queue=kept[0].name,
+        task_queues=kept,
         task_default_delivery_mode="transient",
         task_ignore_result=True,
         task_acks_late=False,
         task_serializer="json",
         accept_content=["json"],
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=broker_url.startswith("redis"),
+        worker_disable_prefetch=unbooked,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,

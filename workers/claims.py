@@ -4,18 +4,20 @@ Taking is one statement, so that two workers never get one job. Each taking rais
 `attempt`, the fencing number that every later write must name. Start reading at `Claims.take`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     String,
     bindparam,
     case,
     exists,
+    func,
     or_,
     select,
     tuple_,
@@ -25,7 +27,9 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from llmasos.database import Database
 from llmasos.errors import LeaseLost
-from llmasos.jobs import FIRST_SWEEP, QUEUE, Job, JobStatus
+from llmasos.jobs import FIRST_SWEEP, Job, JobStatus
+from llmasos.queues import Limits
+from llmasos.request import Queue
 from llmasos.tables import deliveries, jobs
 
 
@@ -63,11 +67,14 @@ class Claims:
     """The queue's side of the table of jobs, for one worker.
 
     worker: this worker's name, unique for all time; lease_seconds: how long a job is ours without
-    a renewal.
+    a renewal; limits: how many jobs of whom run at a time, over all workers.
     """
 
-    def __init__(self, database: Database, worker: str, lease_seconds: float) -> None:
+    def __init__(
+        self, database: Database, worker: str, lease_seconds: float, limits: Limits | None = None
+    ) -> None:
         self._database = database
+        self.limits = limits or Limits()
         self.worker = worker
         self.lease_seconds = lease_seconds
         # Making a statement costs ten times what running it does: make them once.
@@ -75,8 +82,8 @@ class Claims:
         self._take_turn = _taking(database, self, of_one_turn=True)
         self._open_addresses = _open_addresses(database)
 
-    def take(self, queue: str = QUEUE, *, turn_of: str | None = None) -> Claim | None:
-        """Take the best eligible job: due, held by no one, first of its conversation.
+    def take(self, queue: Queue = Queue.INTERACTIVE, *, turn_of: str | None = None) -> Claim | None:
+        """Take the best eligible job: due, held by no one, first of its turn, within limits.
 
         turn_of: only this job, or one that its conversation has before it. None: there is none.
         """
@@ -84,7 +91,12 @@ class Claims:
             (self._take, {}) if turn_of is None else (self._take_turn, {"own": turn_of})
         )
         with self._database.writing(durable="later") as connection:
-            row = connection.execute(statement, {"from_queue": queue, **names}).mappings().first()
+            self._one_at_a_time(connection)
+            row = (
+                connection.execute(statement, {"from_queue": queue.value, **names})
+                .mappings()
+                .first()
+            )
             if row is None:
                 return None
             job = Job.of_row(row)
@@ -100,6 +112,11 @@ class Claims:
             lost_leases=row["lost_leases"],
             addresses=addresses,
         )
+
+    def _one_at_a_time(self, connection: Connection) -> None:
+        """Keep two claims from both counting up to a limit; SQLite's writers wait anyway."""
+        if self.limits != Limits() and not self._database.is_sqlite:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('llmasos.claim'))")
 
     def renew(self, held: Collection[tuple[str, int]]) -> Renewal:
         """Keep jobs for another lease. held: (job, attempt) of each."""
@@ -151,8 +168,8 @@ def fence(connection: Connection, job_id: str, attempt: int) -> str:
     return status
 
 
-def _unfinished() -> ColumnElement[bool]:
-    return jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.RUNNING.value))
+def _unfinished(row: FromClause = jobs) -> ColumnElement[bool]:
+    return or_(*(row.c.status == status.value for status in (JobStatus.QUEUED, JobStatus.RUNNING)))
 
 
 def _taking(database: Database, claims: Claims, *, of_one_turn: bool) -> ReturningUpdate[Any]:
@@ -160,7 +177,7 @@ def _taking(database: Database, claims: Claims, *, of_one_turn: bool) -> Returni
     now = database.now()
     return (
         update(jobs)
-        .where(jobs.c.id == _best(database, of_one_turn=of_one_turn).scalar_subquery())
+        .where(jobs.c.id == _best(database, claims.limits, of_one_turn).scalar_subquery())
         .values(
             attempt=jobs.c.attempt + 1,
             due_at=now + claims.lease_seconds,
@@ -178,7 +195,7 @@ def _taking(database: Database, claims: Claims, *, of_one_turn: bool) -> Returni
     )
 
 
-def _best(database: Database, *, of_one_turn: bool) -> Select[str]:
+def _best(database: Database, limits: Limits, of_one_turn: bool) -> Select[str]:
     """The id of the job to take, locked on PostgreSQL against other claims."""
     candidate, earlier = jobs.alias("candidate"), jobs.alias("earlier")
     must_wait = exists().where(
@@ -187,17 +204,40 @@ def _best(database: Database, *, of_one_turn: bool) -> Select[str]:
         tuple_(earlier.c.position, earlier.c.id) < tuple_(candidate.c.position, candidate.c.id),
     )
     query = select(candidate.c.id).where(
-        candidate.c.queue == bindparam("from_queue", type_=String),
-        candidate.c.due_at <= database.now(),
-        ~must_wait,
+        candidate.c.due_at <= database.now(), ~must_wait, *_within(database, limits, candidate)
     )
+    if not of_one_turn:
+        query = query.where(candidate.c.queue == bindparam("from_queue", type_=String))
     if of_one_turn:
         own, itself = bindparam("own", type_=String), jobs.alias("itself")
         conversation = select(itself.c.conversation).where(itself.c.id == own).scalar_subquery()
         before = (candidate.c.conversation == conversation) & candidate.c.unsettled
         query = query.where(or_(candidate.c.id == own, before))
-    ordered = query.order_by(candidate.c.due_at).limit(1)
+    ordered = query.order_by(candidate.c.turn, candidate.c.id).limit(1)
     return ordered.with_for_update(skip_locked=True, of=candidate)
+
+
+def _within(
+    database: Database, limits: Limits, candidate: FromClause
+) -> Iterator[ColumnElement[bool]]:
+    """What keeps to the limits: its user and its agent have room. Bringing an answer needs none."""
+    running = jobs.alias("running")
+    held = (running.c.status == JobStatus.RUNNING.value) & (running.c.due_at > database.now())
+
+    def room(column: str, most: ColumnElement[int] | int, *which: ColumnElement[bool]) -> Any:
+        full = (
+            select(running.c[column])
+            .where(held, *which)
+            .group_by(running.c[column])
+            .having(func.count() >= most)
+        )
+        return or_(~_unfinished(candidate), candidate.c[column].not_in(full))
+
+    if limits.per_user:
+        yield room("principal", limits.per_user)
+    if limits.per_agent:
+        most = case(dict(limits.per_agent), value=running.c.agent)
+        yield room("agent", most, running.c.agent.in_(list(limits.per_agent)))
 
 
 def _open_addresses(database: Database) -> Select[str]:

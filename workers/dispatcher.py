@@ -4,13 +4,15 @@ A thread of its own sends, so that a hung broker costs a caller 0.25 s and never
 """
 
 import contextlib
-import queue
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
+from queue import Empty
+from queue import Queue as Waiting
 from typing import Any
 
 from llmasos.errors import BrokerUnavailable
+from llmasos.request import Queue
 from workers.celery_app import PUBLISH_TIMEOUT, publisher, send_wake
 
 MOST_WAITING = 1_000
@@ -23,11 +25,11 @@ class CeleryDispatcher:
     def __init__(self, broker_url: str) -> None:
         self._application = publisher(broker_url)
         self._name = self._application.connection_for_write().as_uri()  # without the password
-        self._waiting: queue.Queue[tuple[str, str, Future[None]]] = queue.Queue(MOST_WAITING)
+        self._waiting: Waiting[tuple[str, Queue, Future[None]]] = Waiting(MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def wake(self, job_id: str, queue: str) -> None:
+    def wake(self, job_id: str, queue: Queue) -> None:
         """Say that a job is due. Waits at most 0.25 s. Raises BrokerUnavailable."""
         self._start()
         sent: Future[None] = Future()
@@ -77,6 +79,6 @@ class CeleryDispatcher:
         while True:
             try:
                 _, _, sent = self._waiting.get_nowait()
-            except queue.Empty:
+            except Empty:
                 return
             sent.set_exception(error)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from llmasos.jobs import Job, Jobs
+from llmasos.request import Queue
 from workers.runner import Runner
 
 POLL = 0.05
@@ -16,7 +17,7 @@ POLL = 0.05
 class InlineDispatcher:
     """Wakes nobody: whoever submits runs the job. A `jobs.Dispatcher`."""
 
-    def wake(self, job_id: str, queue: str) -> None:
+    def wake(self, job_id: str, queue: Queue) -> None:
         """Nothing is to be done."""
 
 

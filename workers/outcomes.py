@@ -7,17 +7,24 @@ stale worker, an agent that overran its deadline) gets LeaseLost. Start reading 
 import time
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, select, update
 
 from llmasos.conversations import remember
 from llmasos.database import Database
 from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost
 from llmasos.events import Failure, Reply
 from llmasos.generation import Usage
-from llmasos.jobs import JobStatus, next_unsettled, settle_values
+from llmasos.jobs import Due, JobStatus, next_unsettled, settle_values
 from llmasos.tables import deliveries, jobs
 from workers.claims import Claim, fence
 from workers.retries import wait_before_redelivery
+
+# Making a statement costs more than running it: it is made once, and told what to write.
+RUNNING_ROW = update(jobs).where(
+    jobs.c.id == bindparam("held_id"),
+    jobs.c.attempt == bindparam("held_attempt"),
+    jobs.c.status == JobStatus.RUNNING.value,
+)
 
 
 class Outcomes:
@@ -26,7 +33,7 @@ class Outcomes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def succeed(self, claim: Claim, agent: str, reply: Reply, usage: Usage) -> str | None:
+    def succeed(self, claim: Claim, agent: str, reply: Reply, usage: Usage) -> Due | None:
         """Store the reply, and the turn in its conversation. agent: who answered.
 
         Gives the job whose turn it is now in the conversation, if this one need not be delivered.
@@ -46,7 +53,7 @@ class Outcomes:
             remember(connection, claim.job, reply, now)
             return self._following(connection, claim)
 
-    def fail(self, claim: Claim, failure: Failure, usage: Usage, *, cancelled: bool) -> str | None:
+    def fail(self, claim: Claim, failure: Failure, usage: Usage, *, cancelled: bool) -> Due | None:
         """Store why there is no reply. Gives what `succeed` gives."""
         with self._database.writing() as connection:
             self._finish(
@@ -61,8 +68,8 @@ class Outcomes:
 
     def try_again(self, claim: Claim, wait: float) -> None:
         """Put the job back into the queue after a failure. wait: for so many seconds."""
-        due = self._database.now() + wait
         with self._database.writing() as connection:
+            due = connection.execute(select(self._database.now())).scalar_one() + wait
             self._write(
                 connection,
                 claim,
@@ -90,7 +97,7 @@ class Outcomes:
         self._deliver(claim, address, state=state, tries=tries, error=str(error), run_after=later)
         return wait
 
-    def settle(self, claim: Claim) -> str | None:
+    def settle(self, claim: Claim) -> Due | None:
         """Let go of a job whose outcome was brought wherever it could be.
 
         Gives the job whose turn it is now in the conversation.
@@ -111,22 +118,14 @@ class Outcomes:
             values |= {"unsettled": False, "due_at": None, "worker": None}
         self._write(connection, claim, **values)
 
-    def _following(self, connection: Any, claim: Claim) -> str | None:
+    def _following(self, connection: Any, claim: Claim) -> Due | None:
         if claim.addresses:
             return None
         return next_unsettled(connection, claim.job.request.conversation)
 
     def _write(self, connection: Any, claim: Claim, **values: Any) -> None:
-        written = connection.execute(
-            update(jobs)
-            .where(
-                jobs.c.id == claim.job.id,
-                jobs.c.attempt == claim.attempt,
-                jobs.c.status == JobStatus.RUNNING,
-            )
-            .values(**values)
-        ).rowcount
-        if not written:
+        held = {"held_id": claim.job.id, "held_attempt": claim.attempt}
+        if not connection.execute(RUNNING_ROW, {**values, **held}).rowcount:
             raise LeaseLost(claim.job.id, claim.attempt)
 
     def _tries(self, claim: Claim, address: str) -> int:

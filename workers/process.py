@@ -11,6 +11,7 @@ from types import FrameType
 
 import structlog
 
+from llmasos.queues import Limits
 from workers import celery_app
 from workers.attempt import Means
 from workers.runner import Runner, worker_name
@@ -22,13 +23,15 @@ LAST_SECONDS = 5.0
 """How long the broker's client may take to end once no job runs."""
 
 
-def serve_worker(means: Means, broker_url: str) -> None:
+def serve_worker(means: Means, broker_url: str, limits: Limits | None = None) -> None:
     """Run jobs in this process until SIGTERM or SIGINT. Call it on the main thread.
+
+    limits: how many jobs of whom run at a time, over all workers.
 
     On a signal it takes no more jobs, lets running ones go on for `worker.drain_seconds`, gives
     back what is left, and returns; at the latest then the process should end.
     """
-    runner = Runner(means, worker_name(socket.gethostname(), os.getpid()))
+    runner = Runner(means, worker_name(socket.gethostname(), os.getpid()), limits)
     sweeper = Sweeper(means.database, runner, means.dispatcher, means.settings.threads)
     drained = threading.Event()
 
@@ -63,8 +66,9 @@ def serve_worker(means: Means, broker_url: str) -> None:
     runner.start()
     sweeper.start()
     log.info("worker.ready", worker=runner.claims.worker, threads=means.settings.threads)
+    consumer = celery_app.consumer(broker_url, means.settings.queues, runner.work)
     try:
-        celery_app.serve(celery_app.consumer(broker_url, runner.work), means.settings.threads, told)
+        celery_app.serve(consumer, means.settings.threads, told)
         if not stopping.is_set():
             log.error("worker.broke", reason="Celery's consumer ended by itself")
             drain()

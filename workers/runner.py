@@ -9,7 +9,8 @@ import time
 import structlog
 
 from llmasos.errors import LLMasOSError, StateError
-from llmasos.jobs import QUEUE
+from llmasos.queues import Limits
+from llmasos.request import Queue
 from workers.attempt import Attempt, Means
 from workers.claims import Claim, Claims
 from workers.keeper import Keeper
@@ -20,12 +21,13 @@ log = structlog.get_logger()
 class Runner:
     """Runs jobs in this process.
 
-    worker: this worker's name, unique for all time.
+    worker: this worker's name, unique for all time; limits: how many jobs of whom run at a time.
     """
 
-    def __init__(self, means: Means, worker: str) -> None:
+    def __init__(self, means: Means, worker: str, limits: Limits | None = None) -> None:
         self._means = means
-        self.claims = Claims(means.database, worker, means.settings.lease_seconds)
+        self.claims = Claims(means.database, worker, means.settings.lease_seconds, limits)
+        self._room_for_batch = threading.BoundedSemaphore(means.settings.threads_for_batch)
         self._keeper = Keeper(self.claims)
         self._stopping = threading.Event()
         self.missed_wake = False
@@ -40,22 +42,40 @@ class Runner:
         """How many jobs it holds now."""
         return len(self._keeper.held())
 
-    def work(self, queue: str = QUEUE) -> int:
-        """Take and run jobs on this thread until none is eligible; gives how many it ran."""
+    def work(self, queue: Queue = Queue.INTERACTIVE) -> int:
+        """Take and run jobs on this thread until none is eligible; gives how many it ran.
+
+        queue: the least urgent one to take from.
+        """
         done = 0
-        while not self._stopping.is_set():
-            try:
-                claim = self.claims.take(queue)
-            except StateError as error:
-                self.missed_wake = True
-                log.warning("runner.no_claim", error=str(error))
-                break
-            self.missed_wake = False
-            if claim is None:
-                break
-            self.run(claim)
+        while not self._stopping.is_set() and any(
+            self._run_one(each) for each in self._open(queue)
+        ):
             done += 1
         return done
+
+    def _open(self, queue: Queue) -> tuple[Queue, ...]:
+        served = self._means.settings.queues
+        return tuple(each for each in queue.up_to_here if each in served)
+
+    def _run_one(self, queue: Queue) -> bool:
+        """Run the best job of a queue, if there is one and room for it."""
+        has_time = queue is Queue.BATCH
+        if has_time and not self._room_for_batch.acquire(blocking=False):
+            return False  # who leaves the room looks for the next
+        try:
+            claim = self.claims.take(queue)
+            self.missed_wake = False
+            if claim is not None:
+                self.run(claim)
+            return claim is not None
+        except StateError as error:
+            self.missed_wake = True
+            log.warning("runner.no_claim", error=str(error))
+            return False
+        finally:
+            if has_time:
+                self._room_for_batch.release()
 
     def run(self, claim: Claim) -> None:
         """Run one claimed job to its end."""
@@ -81,7 +101,7 @@ class Runner:
         try:
             self.claims.give_back(claim)
             log.info("job.given_back", job=claim.job.id)
-            self._means.dispatcher.wake(claim.job.id, QUEUE)
+            self._means.dispatcher.wake(claim.job.id, claim.job.request.queue)
         except LLMasOSError as error:  # it falls due by itself, only later
             log.info("job.left", job=claim.job.id, error=str(error))
 

@@ -10,11 +10,12 @@ import time
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from llmasos.database import Database
 from llmasos.errors import BrokerUnavailable, StateError
-from llmasos.jobs import QUEUE, Dispatcher
+from llmasos.jobs import Dispatcher
+from llmasos.request import Queue
 from llmasos.tables import jobs, leases
 from workers.retries import wait_before_wake
 from workers.runner import Runner
@@ -151,7 +152,7 @@ class Sweeper:
         woken = []
         for row in rows:
             try:
-                self._dispatcher.wake(row.id, row.queue)
+                self._dispatcher.wake(row.id, Queue(row.queue))
             except BrokerUnavailable as error:
                 self._woke = False
                 log.warning("sweeper.broker_away", due=len(rows), error=str(error))
@@ -172,14 +173,14 @@ class Sweeper:
         """Take due jobs without a wake-up, on threads of our own, as far as there is room."""
         self._helpers = [thread for thread in self._helpers if thread.is_alive()]
         room = self._threads - max(self._runner.running, len(self._helpers))
-        due = select(func.count()).where(
-            jobs.c.queue == QUEUE, jobs.c.due_at <= self._database.now()
-        )
+        due = select(jobs.c.queue).where(jobs.c.due_at <= self._database.now()).limit(max(room, 0))
         if room <= 0:
             return
         with self._database.reading() as connection:
-            waiting = int(connection.execute(due).scalar_one())
-        for _ in range(min(room, waiting)):
-            helper = threading.Thread(target=self._runner.work, name="helper", daemon=True)
+            waiting = connection.scalars(due.order_by(jobs.c.turn)).all()
+        for queue in waiting:
+            helper = threading.Thread(
+                target=self._runner.work, args=(Queue(queue),), name="helper", daemon=True
+            )
             self._helpers.append(helper)
             helper.start()

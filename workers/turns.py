@@ -3,7 +3,6 @@
 Joins the catalog, the models, knowledge and the sandbox for one job at a time; `app.py` makes them.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from agents.catalog import Catalog
@@ -14,12 +13,13 @@ from llmasos.llm import LLM
 from llmasos.retrieval import Retriever
 from llmasos.sandbox import Sandbox
 from llmasos.turn import ToolJournal, Turn
+from llmasos.wire import watched
 
 
 class CatalogTurns:
     """Makes turns: an `attempt.Turns`.
 
-    backend: gives the backend for a model's name; None is the installation's default.
+    backend: gives the backend of a model by its name; None is the installation's default.
     """
 
     def __init__(
@@ -33,8 +33,6 @@ class CatalogTurns:
         self._catalog, self._conversations = catalog, conversations
         self._retriever, self._sandbox = retriever, sandbox
         self._backend = backend
-        self._backends: dict[str | None, Backend] = {}
-        self._connecting = threading.Lock()
 
     def begin(
         self,
@@ -46,12 +44,12 @@ class CatalogTurns:
     ) -> Turn:
         """The turn for a job. usage: where the tokens of its calls are counted.
 
-        Raises UnknownAgent, NotAllowed or EngineUnavailable.
+        Raises UnknownAgent, NotAllowed or UnknownModel.
         """
         request = job.request
         previous = self._conversations.last_agent(request.conversation, job.id)
         agent = self._catalog.choose(request, history, previous)
-        watched = WatchedBackend(self._of_model(agent.model), checkpoint)
+        watched = WatchedBackend(self._backend(agent.model), checkpoint)
         return Turn(
             agent=agent,
             request=request,
@@ -63,12 +61,6 @@ class CatalogTurns:
             job_id=job.id,
             checkpoint=checkpoint,
         )
-
-    def _of_model(self, model: str | None) -> Backend:
-        with self._connecting:
-            if model not in self._backends:
-                self._backends[model] = self._backend(model)
-            return self._backends[model]
 
 
 class WatchedBackend:
@@ -100,7 +92,11 @@ class WatchedBackend:
     def _watched(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         try:
             self._checkpoint()
-            for piece in pieces:
+            while True:
+                with watched(self._checkpoint):  # a job that must stop waits for no first token
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
                 self._checkpoint()
                 yield piece
         finally:
