@@ -6,7 +6,6 @@ Only here are the job store, the catalog and the knowledge bases of those proces
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import httpx
 import structlog
@@ -20,8 +19,9 @@ from llmasos.database import Database, require_schema
 from llmasos.errors import BrokerUnavailable, LLMasOSError
 from llmasos.feedback import Feedback
 from llmasos.jobs import Dispatcher, Jobs
+from llmasos.pool import Fleet
 from llmasos.settings import Settings
-from llmasos.system import Addresses, addresses
+from llmasos.system import addresses
 from workers.dispatcher import CeleryDispatcher
 
 log = structlog.get_logger()
@@ -34,7 +34,6 @@ class Doors:
     """What every way in needs."""
 
     settings: Settings
-    addresses: Addresses
     catalog: Catalog
     database: Database
     jobs: Jobs
@@ -42,6 +41,7 @@ class Doors:
     knowledge: KnowledgeBase
     conversations: Conversations
     feedback: Feedback
+    fleet: Fleet
     own_worker: bool = False
     """Whether jobs run within this process, so that no other worker is needed."""
 
@@ -55,13 +55,25 @@ class Doors:
             "state": _why_not(lambda: require_schema(self.database)),
             "broker": _why_not(lambda: self.bus.ping()),
             "worker": _why_not(self._find_worker),
-            "engine": _why_not(partial(_ask_engine, self.addresses)),
+            "engine": _why_not(self._ask_engines),
         }
 
     def close(self) -> None:
         """Let go of every connection."""
+        self.fleet.close()
         self.knowledge.close()
         self.database.close()
+
+    def _ask_engines(self) -> None:
+        """Whether texts can be generated and embedded."""
+        self.fleet.check()
+        url = addresses(self.settings).embedding_url  # asked each time: the engine may have moved
+        if not url:
+            raise LLMasOSError(NOT_RUNNING)
+        try:
+            httpx.get(f"{url}/health", timeout=2.0).raise_for_status()
+        except httpx.HTTPError as error:
+            raise LLMasOSError(f"the engine at {url} does not answer: {error!r}") from error
 
     def _find_worker(self) -> None:
         if not self.has_worker():
@@ -77,16 +89,11 @@ def compose(settings: Settings) -> Doors:
     where = addresses(settings)
     if not where.broker_url or not where.bus_url:
         raise BrokerUnavailable("(none)", NOT_RUNNING)
-    return open_doors(settings, where, CeleryDispatcher(where.broker_url), RedisBus(where.bus_url))
+    return open_doors(settings, CeleryDispatcher(where.broker_url), RedisBus(where.bus_url))
 
 
-def open_doors(
-    settings: Settings, where: Addresses, dispatcher: Dispatcher, bus: EventBus
-) -> Doors:
-    """The doors over any dispatcher and bus.
-
-    where: the addresses of the engine. Raises as `compose` does.
-    """
+def open_doors(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Doors:
+    """The doors over any dispatcher and bus. Raises as `compose` does."""
     catalog = load_catalog(settings)
     database = Database(settings.state_url)
     require_schema(database)
@@ -100,7 +107,6 @@ def open_doors(
     )
     return Doors(
         settings=settings,
-        addresses=where,
         catalog=catalog,
         database=database,
         jobs=jobs,
@@ -108,6 +114,7 @@ def open_doors(
         knowledge=KnowledgeBase.from_settings(settings),
         conversations=Conversations(database),
         feedback=Feedback(database),
+        fleet=Fleet(settings),
     )
 
 
@@ -123,14 +130,3 @@ def _why_not(check: Callable[[], object]) -> str | None:
     except LLMasOSError as error:
         return str(error)
     return None
-
-
-def _ask_engine(where: Addresses) -> None:
-    urls = {*where.llm_urls, *([where.embedding_url] if where.embedding_url else [])}
-    if not urls:
-        raise LLMasOSError(NOT_RUNNING)
-    for url in sorted(urls):
-        try:
-            httpx.get(f"{url}/health", timeout=2.0).raise_for_status()
-        except httpx.HTTPError as error:
-            raise LLMasOSError(f"the engine at {url} does not answer: {error!r}") from error

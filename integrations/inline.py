@@ -1,10 +1,10 @@
 """The doors for one command: those of the running system, or a small one of its own.
 
-Where no system runs, `ask` and `chat` start an engine and run their jobs in this process, by the
-same code as a worker does. What they ask is stored all the same. Start reading at `doors_here`.
+Where no system runs, `ask` and `chat` share the home's engines and run their jobs in this process,
+by the same code as a worker does. What they ask is stored all the same. Start reading at
+`doors_here`.
 """
 
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,8 +18,8 @@ from integrations.app import Doors, compose, open_doors
 from llmasos.bus import MemoryBus
 from llmasos.database import Database, found_schema, migrate, require_schema
 from llmasos.errors import LLMasOSError
-from llmasos.request import AUTO
-from llmasos.settings import Settings
+from llmasos.request import AUTO, Queue
+from llmasos.settings import Settings, replaced
 from llmasos.system import addresses
 from workers import app as worker
 from workers.inline import InlineDispatcher, run_pending
@@ -49,31 +49,35 @@ def doors_here(settings: Settings, agent: str, tell: Tell) -> Iterator[Doors]:
             catalog = load_catalog(settings)
             if agent != AUTO:
                 catalog.find(agent)
-            settings = stack.enter_context(_engine(settings, tell))
+            settings = stack.enter_context(_engines(settings, tell))
             doors = stack.enter_context(_own(settings))
         yield doors
 
 
 @contextmanager
-def _engine(settings: Settings, tell: Tell) -> Iterator[Settings]:
-    """The settings, with the address of an engine that is started for this command."""
-    if settings.llm.urls and settings.embedding.url:
-        yield settings
-        return
-    from llmasos.engine.launch import EngineProcess  # late: not needed where an engine runs
+def _engines(settings: Settings, tell: Tell) -> Iterator[Settings]:
+    """The settings, with the addresses of engines that the programs of this home share."""
+    from llmasos.engine.serving import chosen, embedding_only  # late: not needed where one runs
+    from llmasos.engine.sharing import needed
 
-    tell("No system runs here: starting an engine for this command …")
-    key = secrets.token_urlsafe(24)
-    with EngineProcess.start(settings, key=key, embeddings=not settings.embedding.url) as engine:
-        own = {"url": engine.url, "urls": (engine.url,), "api_key": SecretStr(key)}
-        changes = {
-            name: getattr(settings, name).model_copy(
-                update={word: own[word] for word in (address, "api_key")}
-            )
-            for name, address in (("llm", "urls"), ("embedding", "url"))
-            if not getattr(getattr(settings, name), address)
-        }
-        yield settings.model_copy(update=changes)
+    wanted = {}
+    if settings.llm.embedded:
+        wanted["llm"] = chosen(settings, settings.llm.model, embeddings=False)
+    if not settings.embedding.url:
+        wanted["embedding"] = embedding_only(settings)
+
+    def starting() -> None:
+        tell("No system runs here: starting an engine …")
+
+    with needed(settings, list(wanted.values()), starting) as found:
+        at = dict(zip(wanted, found, strict=True))
+        llm, embedding = settings.llm, settings.embedding
+        if own := at.get("llm"):
+            llm = llm.with_engine(own.url, SecretStr(own.key))
+        if own := at.get("embedding"):
+            update = {"url": own.url, "api_key": SecretStr(own.key)}
+            embedding = embedding.model_copy(update=update)
+        yield replaced(settings, llm=llm, embedding=embedding)
 
 
 @contextmanager
@@ -91,7 +95,7 @@ def _own(settings: Settings) -> Iterator[Doors]:
             log.warning("job.not_run", job=job_id, error_type=type(error).__name__)
 
     parts, runner = worker.inline(settings, InlineDispatcher(), bus)
-    doors = open_doors(settings, addresses(settings), _Here(run), bus)
+    doors = open_doors(settings, _Here(run), bus)
     try:
         yield replace(doors, own_worker=True)
     finally:
@@ -107,7 +111,7 @@ class _Here:
     def __init__(self, run: Callable[[str], None]) -> None:
         self._run = run
 
-    def wake(self, job_id: str, queue: str) -> None:
+    def wake(self, job_id: str, queue: Queue) -> None:
         """Run the job."""
         threading.Thread(target=self._run, args=(job_id,), name="worker", daemon=True).start()
 

@@ -3,6 +3,7 @@
 What `llmasos up` runs. Knows processes, not what they do. Start reading at `Supervisor.run`.
 """
 
+import queue
 import subprocess
 import sys
 import threading
@@ -38,16 +39,22 @@ class Part:
 
 
 class _Child:
-    """One part's process, now and after each restart."""
+    """One part's process, now and after each restart.
 
-    def __init__(self, part: Part) -> None:
-        self.part = part
+    kept: whether it is started again when it dies. said: its last line. kill_at: when a part that
+    was asked to stop is made to.
+    """
+
+    def __init__(self, part: Part, *, kept: bool = True) -> None:
+        self.part, self.kept, self.said = part, kept, ""
+        self.kill_at: float | None = None
         self.process: subprocess.Popen[str] | None = None
         self.restarts = 0
         self.started = 0.0
         self.due = 0.0
 
     def start(self) -> None:
+        """Start the part's process, its lines brought into the log."""
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             list(self.part.command),
@@ -68,6 +75,7 @@ class _Child:
         with process.stdout as lines:
             for line in lines:
                 if line.strip():
+                    self.said = line.strip()
                     sys.stderr.write(f"{self.part.name:<9}│ {line.rstrip()}\n")
                     sys.stderr.flush()
 
@@ -82,7 +90,11 @@ class _Child:
         self.due = time.monotonic() + pause
         self.restarts += 1
         self.process = None
-        log.warning("part.died", part=self.part.name, code=code, restart_in=pause)
+        if self.kill_at is not None:
+            log.info("part.ended", part=self.part.name, code=code)
+        else:
+            again = {"restart_in": pause} if self.kept else {}
+            log.warning("part.died", part=self.part.name, code=code, **again)
         return True
 
     def waits(self) -> bool:
@@ -116,6 +128,8 @@ class Supervisor:
         self._children = [_Child(part) for part in parts]
         self._changed = changed
         self._stop = threading.Event()
+        self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._ended: dict[str, str] = {}
 
     def stop(self) -> None:
         """Ask it to stop; may be called from a signal handler."""
@@ -128,18 +142,58 @@ class Supervisor:
                 child.start()
             self._report()
             while not self._stop.wait(0.1):
-                self._restart()
+                while not self._orders.empty():  # done here, since parts die with their thread
+                    self._orders.get()()
+                self._look_after()
         finally:
             self._end()
 
-    def _restart(self) -> None:
+    def add(self, part: Part) -> None:
+        """Start one more part, on trial: if it dies it is not started again. From any thread."""
+        self._ended.pop(part.name, None)
+        self._orders.put(lambda: self._begin(_Child(part, kept=False)))
+
+    def swap(self, old: str, new: str) -> None:
+        """From now on `new` is started again when it dies, and `old` is not. From any thread."""
+        self._orders.put(lambda: self._keep(old, new))
+
+    def retire(self, name: str) -> None:
+        """Ask a part to stop, for good; it is killed after its patience. From any thread."""
+        self._orders.put(lambda: self._dismiss(name))
+
+    def ended(self, name: str) -> str | None:
+        """The last line of a part that has ended and is not started again; None for all others."""
+        return self._ended.get(name)
+
+    def _begin(self, child: _Child) -> None:
+        self._children.append(child)
+        child.start()
+        self._report()
+
+    def _keep(self, old: str, new: str) -> None:
         for child in self._children:
+            child.kept = child.part.name == new or (child.kept and child.part.name != old)
+
+    def _dismiss(self, name: str) -> None:
+        for child in self._children:
+            if child.part.name == name:
+                child.kept, child.kill_at = False, time.monotonic() + child.part.patience
+                child.stop()
+
+    def _look_after(self) -> None:
+        """Start again what has died, and take leave of what should."""
+        for child in list(self._children):
+            if child.kill_at is not None and time.monotonic() > child.kill_at:
+                child.join(0.0)
             if child.died() or child.process is None:
-                if not child.waits():
-                    continue
-                child.start()
-                log.info("part.restarted", part=child.part.name)
-                self._report()
+                if not child.kept:
+                    self._children.remove(child)
+                    self._ended[child.part.name] = child.said
+                    self._report()
+                elif child.waits():
+                    child.start()
+                    log.info("part.restarted", part=child.part.name)
+                    self._report()
 
     def _report(self) -> None:
         self._changed({c.part.name: c.process.pid for c in self._children if c.process is not None})

@@ -10,7 +10,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -18,12 +21,14 @@ import structlog
 
 from agents.catalog import load_catalog
 from integrations.supervisor import Part, Supervisor
+from integrations.switching import Engine, Switching
 from integrations.webhooks.hooks import load_hooks
 from llmasos import logs, system
 from llmasos.broker import valkey_command, valkey_url
 from llmasos.database import Database, migrate
 from llmasos.engine.library import ModelLibrary
-from llmasos.errors import PortInUse, SettingsError
+from llmasos.engine.serving import chosen, is_file_name
+from llmasos.errors import ModelMissing, PortInUse, SettingsError
 from llmasos.processes import free_port, port_taken
 from llmasos.settings import Settings
 from llmasos.system import System
@@ -39,43 +44,80 @@ def run(settings: Settings, config: str | None) -> None:
 
     config: the `--config` option, handed on to every part.
     Raises before anything has started: a UsageError when something is set up wrongly, ModelMissing
-    when the engine's models have not been fetched.
+    when the engine's models have not been fetched, ModelTooLarge when the text model does not fit.
     """
     logs.configure("up", settings.log_level, settings.log_format)
     with system.hold(settings.home):
         catalog = load_catalog(settings)
         load_hooks(settings, catalog)
         require_models(settings)
+        if settings.llm.embedded:
+            chosen(settings, None, embeddings=False)  # before anything starts: does it fit?
         _check_slack(settings)
         with Database(settings.state_url) as database:
             migrate(database)
-        plan, running = _plan(settings, config)
-        system.write(settings.home, running)
-
-        def changed(pids: dict[str, int]) -> None:
-            system.write(settings.home, replace(running, pids=pids))
-
-        supervisor = Supervisor(plan, changed)
+        plan, engine, running = _plan(settings, config)
+        told = _RunFile(settings.home, running)
+        supervisor = Supervisor(plan, told.runs)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
-        ready = threading.Event()
-        threading.Thread(target=_announce, args=(running.web_url, ready), daemon=True).start()
+        stopped = threading.Event()
+        threading.Thread(target=_announce, args=(running.web_url, stopped), daemon=True).start()
+        if engine and (alias := _alias(settings)):
+            aliases = ModelLibrary.of(settings).aliases
+            make = partial(_engine, settings, _own(config), engine.key)
+            switching = Switching(aliases, alias, engine, supervisor, make, told.serves)
+            threading.Thread(target=switching.run, args=(stopped,), daemon=True).start()
         log.info("system.starting", home=str(settings.home), parts=[part.name for part in plan])
         supervisor.run()
-        ready.set()
+        stopped.set()
         log.info("system.stopped")
 
 
 def require_models(settings: Settings) -> list[str]:
     """The models that the embedded engine serves. Raises UnknownModel or ModelMissing."""
     wanted = [
-        *([] if settings.llm.urls else [settings.llm.model]),
+        *([settings.llm.model] if settings.llm.embedded else []),
         *([] if settings.embedding.url else [settings.embedding.model]),
     ]
-    library = ModelLibrary(settings.models_dir)
+    library = ModelLibrary.of(settings)
     for name in wanted:
-        library.path(name)
-    return wanted
+        path = Path(name).expanduser() if is_file_name(name) else library.path(name)
+        if not path.exists():
+            raise ModelMissing(name, str(path.parent))
+    return [_meaning(library, name) for name in wanted]
+
+
+def _meaning(library: ModelLibrary, name: str) -> str:
+    """A model as a person wants to see it: what an alias points at, too."""
+    target = library.aliases.target(name)
+    return f"{name} ({target})" if target else name
+
+
+class _RunFile:
+    """The run file of this system; the supervisor and the switching of models both change it."""
+
+    def __init__(self, home: Path, running: System) -> None:
+        self._home, self._running = home, running
+        self._lock = threading.Lock()
+        system.write(home, running)
+
+    def runs(self, pids: dict[str, int]) -> None:
+        """Other processes run now."""
+        self._write(lambda running: replace(running, pids=pids))
+
+    def serves(self, engine: Engine) -> None:
+        """Another engine is to be asked now."""
+        self._write(
+            lambda running: replace(
+                running, engine_url=engine.url, engine_model=engine.model or None
+            )
+        )
+
+    def _write(self, change: Callable[[System], System]) -> None:
+        with self._lock:
+            self._running = change(self._running)
+            system.write(self._home, self._running)
 
 
 def _check_slack(settings: Settings) -> None:
@@ -93,10 +135,17 @@ def _check_slack(settings: Settings) -> None:
         log.warning("slack.hears_nothing", set="slack.app_token or slack.signing_secret")
 
 
-def _plan(settings: Settings, config: str | None) -> tuple[list[Part], System]:
-    """The parts that these settings need, and where they will be found."""
-    own = (sys.executable, "-m", "integrations.cli.main", *(("--config", config) if config else ()))
+def _own(config: str | None) -> tuple[str, ...]:
+    """The words with which our own commands begin."""
+    given = ("--config", config) if config else ()
+    return (sys.executable, "-m", "integrations.cli.main", *given)
+
+
+def _plan(settings: Settings, config: str | None) -> tuple[list[Part], Engine | None, System]:
+    """The parts that these settings need, the engine among them, and where they will be found."""
+    own = _own(config)
     parts: list[Part] = []
+    engine: Engine | None = None
     running = System(pid=os.getpid())
     if not settings.broker_url or not system.addresses(settings).bus_url:
         port, password = free_port(), secrets.token_urlsafe(24)
@@ -104,14 +153,14 @@ def _plan(settings: Settings, config: str | None) -> tuple[list[Part], System]:
         parts.append(Part("broker", command, stage=BASE))
         url = valkey_url(port, password)
         running = replace(running, broker_url=url, bus_url=url)
-    if not settings.llm.urls or not settings.embedding.url:
-        port = _port(settings.engine.host, settings.engine.port, "engine.port")
+    if settings.llm.embedded or not settings.embedding.url:
+        _port(settings.engine.host, settings.engine.port, "engine.port")
         key = settings.engine.api_key
         secret = key.get_secret_value() if key else secrets.token_urlsafe(24)
-        variables = {"LLMASOS_ENGINE__API_KEY": secret}
-        parts.append(Part("engine", (*own, "engine", "--port", str(port)), variables, BASE))
+        engine = _engine(settings, own, secret, 1, _text_model(settings))
+        parts.append(engine.part)
         running = replace(
-            running, engine_url=f"http://{settings.engine.host}:{port}", engine_key=secret
+            running, engine_url=engine.url, engine_key=secret, engine_model=engine.model or None
         )
     patience = settings.worker.drain_seconds + 3
     for number in range(1, settings.worker.processes + 1):
@@ -121,7 +170,35 @@ def _plan(settings: Settings, config: str | None) -> tuple[list[Part], System]:
     running = replace(running, web_url=f"http://{settings.web.host}:{port}")
     if settings.slack.bot_token and settings.slack.app_token:
         parts.append(Part("slack", (*own, "slack", "run"), stage=EDGE))
-    return parts, running
+    return parts, engine, running
+
+
+def _text_model(settings: Settings) -> str:
+    """The model that the embedded engine generates with: NAME@REVISION, or a file; else empty."""
+    model = settings.llm.model
+    if not settings.llm.embedded:
+        return ""
+    return model if is_file_name(model) else ModelLibrary.of(settings).show(model).address
+
+
+def _alias(settings: Settings) -> str | None:
+    """The alias that the embedded engine follows, if `llm.model` names one."""
+    model = settings.llm.model
+    followed = settings.llm.embedded and ModelLibrary.of(settings).aliases.target(model)
+    return model if followed else None
+
+
+def _engine(settings: Settings, own: tuple[str, ...], key: str, number: int, model: str) -> Engine:
+    """The engine of a number for a model. Two cannot share a port: the one that is set goes to
+    the first that finds it free.
+    """
+    host, port = settings.engine.host, settings.engine.port
+    if not port or port_taken(host, port):
+        port = free_port(host)
+    words = (*own, "engine", *((model,) if model else ()), "--port", str(port))
+    name = "engine" if number == 1 else f"engine-{number}"
+    part = Part(name, words, {"LLMASOS_ENGINE__API_KEY": key}, BASE)
+    return Engine(part, model, f"http://{host}:{port}", key)
 
 
 def _port(host: str, port: int, setting: str) -> int:

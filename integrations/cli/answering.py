@@ -13,12 +13,10 @@ import structlog
 from integrations.app import Doors
 from integrations.cli.console import printable
 from integrations.following import Followed, follow
-from llmasos import logs
 from llmasos.errors import LLMasOSError, WrongJobState
 from llmasos.events import Failure, Reply, Restarted, Status, Token
 from llmasos.jobs import Job
 from llmasos.request import Request
-from llmasos.settings import Settings
 
 log = structlog.get_logger()
 
@@ -141,12 +139,6 @@ def cancel(doors: Doors, job_id: str) -> None:
         doors.jobs.cancel(job_id)
     except WrongJobState:
         log.debug("job.finished_before", job=job_id)
-
-
-def quiet_logs(process: str, settings: Settings) -> None:
-    """Log only what a person who waits for an answer must know, unless they want all."""
-    level = "DEBUG" if settings.log_level == "DEBUG" else "WARNING"
-    logs.configure(process, level, settings.log_format)
 
 
 def _follow(doors: Doors, job: Job, shown: View, timeout: float) -> Job:

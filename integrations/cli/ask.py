@@ -25,7 +25,6 @@ def command(
     from llmasos.request import LOCAL, Request, conversation_of
 
     here = settings(context)
-    answering.quiet_logs("ask", here)
     named = conversation_of(LOCAL, conversation) if conversation else None
     request = Request(agent=agent, text=_read() if text == "-" else text, conversation=named)
     try:

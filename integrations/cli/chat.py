@@ -30,7 +30,6 @@ def command(
     from llmasos.request import LOCAL, Request, conversation_of
 
     here = settings(context)
-    answering.quiet_logs("chat", here)
     name = conversation_of(LOCAL, conversation or secrets.token_hex(8))
 
     def answer(doors: "Doors", text: str) -> None:

@@ -10,17 +10,24 @@ from typing import Annotated, Any
 
 import typer
 
+from llmasos import logs
 from llmasos.settings import Settings, load
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 def settings(context: typer.Context) -> Settings:
-    """The settings of this call: `--config` and the environment, read once."""
+    """The settings of this call: `--config` and the environment, read once.
+
+    From here on only what a person must know is logged, unless they want all. What runs until it is
+    stopped sets its own log up.
+    """
     root = context.find_root()
     if not isinstance(root.obj, Settings):
         config = root.params.get("config")
-        root.obj = load(Path(config) if config else None)
+        found = root.obj = load(Path(config) if config else None)
+        level = "DEBUG" if found.log_level == "DEBUG" else "WARNING"
+        logs.configure("llmasos", level, found.log_format)
     return root.obj
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.http_api.doors import Here, Waiting, short
 from integrations.http_api.streams import MEDIA_TYPE, stream, wait_for
-from llmasos.request import LOCAL, Attachment, Principal, conversation_of
+from llmasos.request import LOCAL, Attachment, Principal, Queue, conversation_of
 from llmasos.request import Request as Message
 from llmasos.tools import as_tool
 
@@ -32,6 +32,8 @@ class Run(BaseModel):
     """Where else the answer goes: `slack:C0123` or a URL."""
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
     """A second run with the same key and content is the same job."""
+    queue: Queue = Queue.INTERACTIVE
+    """`interactive`, or `batch` if nobody waits for it."""
     principal: Principal | None = None
     """On whose behalf; the caller itself when it is left out."""
 
@@ -45,6 +47,7 @@ class Run(BaseModel):
             principal=principal,
             conversation=conversation_of(principal, named) if named else None,
             reply_to=(self.reply_to,) if isinstance(self.reply_to, str) else self.reply_to,
+            queue=self.queue,
             # No other door's keys can be meant: theirs begin with another word.
             idempotency_key=f"http:{self.idempotency_key}" if self.idempotency_key else None,
         )

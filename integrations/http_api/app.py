@@ -4,18 +4,21 @@ Routes are in modules by noun; the gate (`gate.py`) and the tracing (`tracing.py
 them, errors leave by `refusals.py`. Start reading at `create_app`.
 """
 
+from functools import partial
 from importlib.metadata import version
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.routing import Route
 
 from integrations.app import Doors
 from integrations.http_api import agents, health, hooks, jobs, knowledge, refusals
-from integrations.http_api.doors import Followers
+from integrations.http_api.doors import UPLOADS, Followers
 from integrations.http_api.gate import Gate
 from integrations.http_api.metrics import Metrics
 from integrations.http_api.tracing import Tracing
 from integrations.webhooks.hooks import load_hooks
+from llmasos.pool.reports import told
 
 
 def create_app(doors: Doors) -> FastAPI:
@@ -33,12 +36,17 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.doors = doors
     app.state.hooks = load_hooks(doors.settings, doors.catalog)
     app.state.followers = Followers()
-    app.state.metrics = Metrics(doors.jobs.counts)
+    app.state.uploads = CapacityLimiter(UPLOADS)
+    app.state.metrics = Metrics(doors.jobs.counts, partial(told, doors.bus))
     refusals.install(app)
     for noun in (agents, jobs, knowledge, hooks, health):
         app.include_router(noun.router)
     app.router.routes.extend(_slack(doors))
-    app.add_middleware(Gate, max_body_bytes=doors.settings.web.max_body_bytes)
+    app.add_middleware(
+        Gate,
+        max_body_bytes=doors.settings.web.max_body_bytes,
+        max_upload_bytes=doors.settings.knowledge.max_upload_bytes,
+    )
     app.add_middleware(Tracing, metrics=app.state.metrics)  # added last: stands outermost
     return app
 

@@ -17,6 +17,9 @@ from integrations.app import Doors
 FOLLOWERS = 64
 """Threads for those who wait for a job; more of them take turns, half a second each."""
 
+UPLOADS = 4
+"""Uploads that are read and embedded at the same time; more of them wait."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -48,6 +51,11 @@ Here = Annotated[Doors, Depends(_doors)]
 """A route's parameter of this type gets the doors."""
 Waiting = Annotated[Followers, Depends(_followers)]
 """A route's parameter of this type gets the means to follow a job."""
+
+
+async def upload(request: Request, call: Callable[[], T]) -> T:
+    """Do something that takes seconds, without the threads that short work needs."""
+    return await anyio.to_thread.run_sync(call, limiter=request.app.state.uploads)
 
 
 async def short(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -6,6 +6,7 @@ callers behind a proxy are not. Start reading at `Gate`.
 """
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 import anyio
@@ -18,15 +19,18 @@ BODY_SECONDS = 30.0
 """How long a sender may take for its body."""
 SIGNED = ("/hooks/", "/slack/")
 """Routes that anyone may reach, since each request there proves its sender."""
+UPLOAD = re.compile(r"/v1/knowledge/[^/]+/documents")
+"""Where documents are sent, which may be larger than other bodies."""
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 class Gate:
     """Lets requests in whose caller is on this machine and whose body is not too large."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
-        self._limit = max_body_bytes
+        self._largest_body = (max_body_bytes, "web.max_body_bytes")
+        self._largest_upload = (max_upload_bytes, "knowledge.max_upload_bytes")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request, or pass it on with its body read."""
@@ -38,14 +42,16 @@ class Gate:
         if reason:
             await answer(403, "NotAllowed", reason)(scope, receive, send)
             return
+        uploads = UPLOAD.fullmatch(scope["path"]) is not None
+        limit, setting = self._largest_upload if uploads else self._largest_body
         try:
             with anyio.fail_after(BODY_SECONDS):
-                body = await _read(receive, headers.get("content-length", ""), self._limit)
+                body = await _read(receive, headers.get("content-length", ""), limit)
         except TimeoutError:
             late = f"The body did not arrive within {BODY_SECONDS:.0f} seconds."
             await answer(408, "RequestTimeout", late)(scope, receive, send)
         except _TooLarge:
-            large = f"The body is larger than {self._limit} bytes (web.max_body_bytes)."
+            large = f"The body is larger than {limit} bytes ({setting})."
             response = answer(413, "ContentTooLarge", large)
             response.headers["connection"] = "close"  # the rest of it is not read
             await response(scope, receive, send)

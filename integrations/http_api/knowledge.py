@@ -1,19 +1,21 @@
-"""Knowledge over HTTP: search collections, and see what is in them.
+"""Knowledge over HTTP: search collections, bring documents in, and see what is in them.
 
 Callers see the collections that they may read; the others do not exist for them.
 """
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
 
 from integrations.app import Doors
-from integrations.http_api.doors import Here, short
+from integrations.http_api.doors import Here, short, upload
 from knowledge.readers import may_read
 from knowledge.report import CollectionStats, DocumentInfo, Report
-from llmasos.errors import StoreDamaged, UnknownCollection
+from llmasos.errors import InvalidRequest, StoreDamaged, UnknownCollection, UnreadableDocument
 from llmasos.request import LOCAL, Principal
+from llmasos.retrieval import Passage
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"])
 
@@ -27,6 +29,10 @@ class Search(BaseModel):
     """Words or a question."""
     k: int = Field(default=5, ge=1, le=100)
     """How many passages."""
+    filter: dict[str, Any] | None = None
+    """What the documents must have, as in `{"path": "guide/*"}`."""
+    explain: bool = False
+    """Whether to say of each passage how it was found."""
     principal: Principal | None = None
     """With whose rights; the caller's own when it is left out."""
 
@@ -51,11 +57,71 @@ async def search(doors: Here, collection: str, body: Search) -> dict[str, list[d
 
     def found() -> list[dict[str, Any]]:
         passages = doors.knowledge.search(
-            body.query, collections=[collection], principal=body.principal or LOCAL, k=body.k
+            body.query,
+            collections=[collection],
+            principal=body.principal or LOCAL,
+            k=body.k,
+            filter=body.filter,
+            explain=body.explain,
         )
-        return [each.model_dump(mode="json", exclude={"collection"}) for each in passages]
+        return [shown(each, explain=body.explain) for each in passages]
 
     return {"passages": await short(found)}
+
+
+def shown(passage: Passage, *, explain: bool) -> dict[str, Any]:
+    """A passage as callers see it. explain: with how it was found."""
+    inside = {"collection"} if explain else {"collection", "similarity", "explanation"}
+    return passage.model_dump(mode="json", exclude=inside)
+
+
+class Text(BaseModel):
+    """A document as text."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    name: str = Field(min_length=1, max_length=300)
+    """What it is called: a path whose ending says what it is, as in `faq/refunds.md`."""
+    text: str = Field(min_length=1)
+    """Its content."""
+
+
+MOST_FILES = 100
+"""Files in one upload."""
+BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": Text.model_json_schema()},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                },
+                "required": ["file"],
+            }
+        },
+    },
+}
+
+
+@router.post("/{collection}/documents", openapi_extra={"requestBody": BODY})
+async def add(doors: Here, collection: str, request: Request) -> Report:
+    """Add documents: a form with one `file` or several, or JSON with a name and a text.
+
+    Makes the collection. A document takes the place of one that was sent under the same name.
+    """
+    sent = await _sent(request)
+
+    def added() -> Report:
+        if collection in doors.knowledge.collections():
+            _check_readable(doors, collection)
+        report = doors.knowledge.upload(collection, sent)
+        if len(report.failed) == len(sent):
+            raise UnreadableDocument(report.failed[0].source, report.failed[0].reason)
+        return report
+
+    return await upload(request, added)
 
 
 @router.get("/{collection}/documents")
@@ -80,6 +146,29 @@ async def remove(
         return doors.knowledge.remove(collection, source)
 
     return await short(removed)
+
+
+@router.delete("/{collection}/documents/{source:path}")
+async def remove_one(doors: Here, collection: str, source: str) -> Report:
+    """Remove one document, or a folder of them, by its source."""
+    return await remove(doors, collection, [source])
+
+
+async def _sent(request: Request) -> dict[str, bytes]:
+    """The documents in a body, by name. Raises InvalidRequest."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        try:
+            sent = Text.model_validate_json(await request.body())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "body"
+            raise InvalidRequest(f"{where}: {first['msg']}.") from None
+        return {sent.name: sent.text.encode()}
+    async with request.form(max_files=MOST_FILES, max_fields=0) as form:
+        files = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
+        if not files or not all(each.filename for each in files):
+            raise InvalidRequest("The form holds no file: send each as a field `file` with a name.")
+        return {str(each.filename): await each.read() for each in files}
 
 
 def _readable(doors: Doors) -> Collections:

@@ -1,20 +1,31 @@
 """Metrics for Prometheus: requests as they are handled, jobs as they stand when it asks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from integrations.http_api.server_metrics import Servers
+from llmasos.pool.reports import Report
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class Metrics:
-    """The figures of this process. jobs: counts the jobs there are by status."""
+    """The figures of this process, and of the system that it belongs to.
 
-    def __init__(self, jobs: Callable[[], Mapping[str, int]]) -> None:
+    jobs: counts the jobs there are by status. reports: what each worker says of its model servers.
+    """
+
+    def __init__(
+        self,
+        jobs: Callable[[], Mapping[str, int]],
+        reports: Callable[[], Sequence[Report]],
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Jobs(jobs))
+        self._registry.register(Servers(reports))
         self._requests = Counter(
             "llmasos_http_requests", "Requests handled.", ("method", "route", "status"),
             registry=self._registry,

@@ -32,6 +32,8 @@ def serve(app: FastAPI, door: socket.socket, listening: Callable[[str], None]) -
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     config = uvicorn.Config(
         app,
+        http="h11",  # the strictest of the two: it refuses what is no proper request
+        loop="asyncio",
         log_config=None,  # our own logging is set up already
         access_log=False,
         proxy_headers=False,  # nobody in front of us is trusted to say who calls

@@ -72,6 +72,7 @@ def register(app: AsyncApp, intake: Intake) -> None:
     async def take_in(
         body: dict[str, Any], context: AsyncBoltContext, client: AsyncWebClient, next: Next
     ) -> BoltResponse | None:
+        """Store what is asked before Slack is answered; let Bolt go on with the rest."""
         if body.get("type") == "block_actions":
             await next()
             return None

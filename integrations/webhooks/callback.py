@@ -8,9 +8,7 @@ checked, and just that is connected to. When to try again is the worker's to say
 `CallbackPost.finish`.
 """
 
-import ipaddress
 import json
-import socket
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +20,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from llmasos.channels import Draft, Journal, Post, Turnover
 from llmasos.errors import ChannelRefused, ChannelUnavailable, SettingsError
 from llmasos.events import Failure, Reply
+from llmasos.network import Address, is_public, look_up
 from llmasos.settings import CallbackSettings, Settings
 
 TRY_AGAIN = frozenset(
@@ -29,9 +28,6 @@ TRY_AGAIN = frozenset(
 )
 """Refusals that may be different later, beside every 5xx."""
 LONGEST_PAUSE = 3600.0
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def http_channel(settings: Settings) -> "CallbackChannel | None":
@@ -111,10 +107,9 @@ class CallbackPost:
         parts = urlsplit(self._url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+            addresses = look_up(str(parts.hostname), port)
+        except OSError as error:
             raise ChannelUnavailable(self._url, f"its name cannot be looked up: {error}") from error
-        addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
         if not self._settings.allow_private and not all(map(is_public, addresses)):
             raise ChannelRefused(
                 self._url,
@@ -179,19 +174,6 @@ def payload(turn: Turnover, outcome: Reply | Failure) -> dict[str, Any]:
             "error": error,
         },
     }
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is on the open internet, also where it holds another within it."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
-            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if not all(each.is_global for each in inner if each is not None):
-            return False
-        if address.ipv4_mapped is not None:
-            return True
-    return address.is_global and not address.is_multicast
 
 
 def _signer(secret: str) -> Webhook:

@@ -19,7 +19,7 @@ from integrations.webhooks.source import Source
 from integrations.webhooks.templates import Condition, Prompt
 from llmasos import plugins
 from llmasos.errors import InvalidRequest, SettingsError, UsageError, nearest
-from llmasos.request import AUTO, Principal, Request
+from llmasos.request import AUTO, Principal, Queue, Request
 from llmasos.settings import Settings, WebhookSettings
 
 Compiled = TypeVar("Compiled")
@@ -54,6 +54,7 @@ class Hook:
     prompt: Prompt
     when: Condition | None
     reply_to: tuple[str, ...]
+    queue: Queue
     longest: int
     """Characters that a message may have."""
 
@@ -81,6 +82,7 @@ class Hook:
             text=text,
             principal=Principal(id=f"webhook:{self.name}", name=self.name),
             reply_to=self.reply_to,
+            queue=self.queue,
             idempotency_key=f"webhook:{self.name}:{key}",
             # Two bodies may make the same message; under one key they are a conflict all the same.
             metadata={"digest": hashlib.sha256(body).hexdigest()},
@@ -127,6 +129,7 @@ def load_hooks(settings: Settings, catalog: Catalog) -> dict[str, Hook]:
             prompt=_compiled(each, "prompt", Prompt, each.prompt),
             when=_compiled(each, "when", Condition, each.when) if each.when else None,
             reply_to=each.reply_to,
+            queue=each.queue,
             longest=settings.jobs.max_text,
         )
     return hooks
