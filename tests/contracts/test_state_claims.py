@@ -114,7 +114,8 @@ def test_the_next_of_a_conversation_waits_until_the_answer_was_brought(
     Outcomes(database).delivered(claim, "test:a")
     following = Outcomes(database).settle(claim)
 
-    assert following == second.id
+    assert following is not None
+    assert following.job_id == second.id
     assert take().job.id == second.id
 
 

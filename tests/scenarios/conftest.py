@@ -15,7 +15,6 @@ import pytest
 
 from integrations.webhooks.generic import sign
 from llmasos import system
-from llmasos.engine.launch import EngineProcess
 from llmasos.testing.slack import SlackStandIn
 
 SECRET = "the-secret-of-the-hook"
@@ -54,7 +53,7 @@ class Up:
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Another command in the same folder."""
         return subprocess.run(
-            self.words(*words), cwd=self.folder, capture_output=True, text=True, timeout=100
+            self.words(*words), cwd=self.folder, capture_output=True, text=True, timeout=300
         )
 
     @property
@@ -126,7 +125,7 @@ def slack() -> Iterator[SlackStandIn]:
 
 @pytest.fixture(scope="session")
 def make_up(
-    tmp_path_factory: pytest.TempPathFactory, engine: EngineProcess, slack: SlackStandIn
+    tmp_path_factory: pytest.TempPathFactory, engine: Any, slack: SlackStandIn
 ) -> Iterator[Callable[..., Up]]:
     """Makes folders with a configuration: the session's engine, the stand-in, one webhook."""
     made: list[Up] = []

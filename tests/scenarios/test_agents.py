@@ -38,7 +38,7 @@ def knowledge(engine, tmp_path_factory):
 def ask(engine, knowledge, make_settings):
     """Ask a built-in agent; gives its reply."""
     catalog = load_catalog(make_settings())
-    backend = TGIBackend([engine.url], key=engine.key)
+    backend = TGIBackend(engine.url, key=engine.key)
     llm = LLM(backend)
 
     def answer(name, text, history=()):

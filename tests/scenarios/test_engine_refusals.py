@@ -32,9 +32,9 @@ def post(engine: Any) -> Any:
             "Input validation error: `temperature` must be strictly positive",
         ),
         (
-            {"inputs": "x", "parameters": {"grammar": {"type": "regex", "value": "a+"}}},
-            "Input validation error: grammar is not supported: "
-            "this server takes `json`, not `regex`",
+            {"inputs": "x", "parameters": {"grammar": {"type": "regex", "value": "(a"}}},
+            'Input validation error: grammar is not valid: invalid regex "(a" (in regex): '
+            "regex parse error: unclosed group",
         ),
     ],
 )
@@ -56,7 +56,7 @@ def test_an_invalid_request_is_answered_as_tgi_does(
         (b"[]", 422),
         (b'{"inputs": 3}', 422),
         (b'{"inputs": "x", "parameters": {"seed": -1}}', 422),
-        (b'{"inputs": "x", "parameters": {"max_new_tokens": 1e400}}', 422),
+        (b'{"inputs": "x", "parameters": {"max_new_tokens": 1e400}}', 400),
         (b'{"inputs": "' + b"x" * 4_000_000 + b'"}', 413),
     ],
 )
@@ -69,21 +69,6 @@ def test_a_malformed_body_is_answered_with_what_is_wrong(
 
     assert reply.status_code == status
     assert reply.json()["error_type"] == "validation"
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"tools": [{"type": "function", "function": {"name": "f", "arguments": {}}}]},
-        {"n": 2},
-        {"messages": []},
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-    ],
-)
-def test_what_a_chat_cannot_do_is_refused(post: Any, more: Any) -> None:
-    body = {"messages": [{"role": "user", "content": "Hi"}], **more}
-
-    assert post("/v1/chat/completions", body).status_code == 422
 
 
 def test_only_health_is_open_without_the_key(engine: Any) -> None:

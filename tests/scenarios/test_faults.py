@@ -287,7 +287,8 @@ def test_a_job_whose_wake_up_met_a_full_disk_is_taken_as_soon_as_there_is_room(u
         job = up.http("POST", "/v1/agents/echo/runs", json={"text": "patient"}).json()
         up.until(lambda: "runner.no_claim" in up.log.read_text()[log:], seconds=10)
 
-    up.until(lambda: up.http("GET", f"/v1/jobs/{job['id']}").json()["reply"], seconds=10)
+    reply = up.until(lambda: up.http("GET", f"/v1/jobs/{job['id']}").json()["reply"], seconds=10)
+    assert reply["text"] == "echo: patient"
 
 
 def test_the_doctor_finds_all_well(up: Any) -> None:

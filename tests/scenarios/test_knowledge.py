@@ -13,7 +13,8 @@ from llmasos.request import LOCAL
 PAGES = {
     "retention.md": """# Message retention policy
 
-Organization owners can delete messages automatically.
+Organization owners can have messages deleted automatically once they are older than a number of
+days that they choose for the whole organization or for single channels.
 
 ## How it works
 
@@ -21,7 +22,8 @@ Retention policies are processed in a daily job; so changes in the policy won't 
 until the next time the daily job runs.
 """,
     "billing.html": """<h1>Billing</h1><p>For an organization with ten other users, fifty guests are
-included at no extra charge.</p><h2 id="free">Free plan</h2><p>Only the most recent 10,000 messages
+included at no extra charge; every further guest costs as much as a user does
+each month.</p><h2 id="free">Free plan</h2><p>Only the most recent 10,000 messages
 can be searched. Older messages are still stored.</p>""",
     "themes.txt": "You can switch between a dark and a light theme in the settings.",
 }
@@ -101,6 +103,21 @@ def test_the_command_line_adds_finds_lists_and_removes(engine, docs, llmasos):
         "docs/billing.html",
         "docs/retention.md",
     ]
+
+
+def test_the_command_line_mirrors_a_folder(engine, docs, llmasos):
+    at = {"LLMASOS_EMBEDDING__URL": engine.url, "LLMASOS_EMBEDDING__API_KEY": engine.key}
+    made = llmasos("sync", "help", docs, **at)
+    (docs / "themes.txt").unlink()
+    (docs / "billing.html").rename(docs / "prices.html")
+
+    tried = llmasos("sync", "help", "--dry-run", **at)
+    followed = llmasos("sync", "help", "--json", **at)
+
+    assert (made.returncode, made.stdout) == (0, "help: 3 added\n"), made.stderr
+    assert "moved: docs/billing.html -> docs/prices.html" in tried.stdout.splitlines()
+    assert tried.stdout.endswith("help: 1 unchanged, 1 moved, 1 removed\n")
+    assert json.loads(followed.stdout)["removed"] == ["docs/themes.txt"]
 
 
 def test_the_command_line_says_what_was_wrong_and_exits_so(engine, docs, llmasos):

@@ -18,7 +18,15 @@ def tree(root: type[LLMasOSError]) -> Iterator[type[LLMasOSError]]:
             yield from tree(child)
 
 
-SAMPLES = {"known": ("a", "b"), "pid": 1, "port": 2, "attempt": 3, "failures": 3}
+SAMPLES = {
+    "known": ("a", "b"),
+    "reasons": ("a", "b"),
+    "pid": 1,
+    "port": 2,
+    "attempt": 3,
+    "failures": 3,
+}
+SAMPLES |= {"bytes_needed": 8_000_000_000, "bytes_free": 4_000_000_000}
 
 
 @pytest.mark.parametrize("kind", list(tree(LLMasOSError)), ids=lambda kind: kind.__name__)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from text_generation import errors as theirs
 
+from llmasos.completions import without_stop
 from llmasos.errors import (
     EngineError,
     EngineOverloaded,
@@ -19,7 +20,7 @@ from llmasos.errors import (
 )
 from llmasos.generation import Message, Options, Piece
 from llmasos.processes import free_port
-from llmasos.tgi import TGIBackend, chat_parameters, parameters, translated, without_stop
+from llmasos.tgi import TGIBackend, chat_parameters, parameters, translated
 
 ASK = [Message(role="user", content="Hi")]
 Serve = Callable[[int, bytes], str]
@@ -57,8 +58,8 @@ def chunk(text: str, reason: str | None = None) -> bytes:
     return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
 
 
-def said(urls: list[str], options: Options | None = None) -> str:
-    backend = TGIBackend(urls, connect_timeout=1)
+def said(url: str, options: Options | None = None) -> str:
+    backend = TGIBackend(url, connect_timeout=1)
     try:
         return "".join(piece.text for piece in backend.chat(ASK, options or Options()))
     finally:
@@ -97,35 +98,19 @@ def test_a_refusal_is_understood_in_any_form(
     url = serve(status, b"data:" + plain + b"\n\n" if status == 200 else plain)
 
     with pytest.raises(expected):
-        said([url])
+        said(url)
 
 
 def test_a_server_that_is_away_is_named() -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(EngineUnavailable, match=url):
-        said([url])
+        said(url)
 
 
 def test_a_text_that_breaks_off_is_no_answer(serve: Serve) -> None:
     with pytest.raises(GenerationFailed, match="broke off"):
-        said([serve(200, chunk("Hel"))])
-
-
-def test_the_next_server_is_asked_when_one_is_away_or_overloaded(serve: Serve) -> None:
-    away = f"http://127.0.0.1:{free_port()}"
-    busy = serve(429, b'{"error": "Model is overloaded", "error_type": "overloaded"}')
-    good = serve(200, chunk("Hello", "stop") + b"data: [DONE]\n\n")
-
-    assert said([away, busy, good]) == "Hello"
-
-
-def test_an_invalid_request_is_not_sent_to_the_next_server(serve: Serve) -> None:
-    picky = serve(422, b'{"error": "x", "error_type": "validation"}')
-    good = serve(200, chunk("Hello", "stop"))
-
-    with pytest.raises(EngineRejected):
-        said([picky, good])
+        said(serve(200, chunk("Hel")))
 
 
 def test_greedy_is_said_in_the_way_that_each_route_takes() -> None:

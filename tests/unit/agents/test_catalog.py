@@ -100,6 +100,7 @@ def test_the_configuration_changes_an_agent(make_settings):
     settings = make_settings(
         '[agents.customer_service]\nknowledge = ["faq"]\nmodel = "big"\ninstructions = "Hi"\n'
         'users = ["team:T1"]\ntemperature = 0.5\nmax_new_tokens = 7\n'
+        '[llm.models.big]\nbackends = ["http://gpu"]\n'
     )
 
     agent = load_catalog(settings).find("customer_service")
@@ -108,6 +109,16 @@ def test_the_configuration_changes_an_agent(make_settings):
     assert (agent.model, agent.instructions, agent.users) == ("big", "Hi", ("team:T1",))
     assert (agent.options.temperature, agent.options.max_new_tokens) == (0.5, 7)
     assert agent.flow is not None
+
+
+def test_a_model_that_nobody_set_up_is_refused(make_settings, write):
+    write("b.py", BILLING.replace("Agent(", "Agent(model='lage', "))
+    large = '[llm.models.large]\nbackends = ["http://gpu"]\n'
+
+    with pytest.raises(AgentLoadError, match=r"b\.py.*'lage'.*Did you mean 'large'"):
+        load_catalog(make_settings(f'agents = ["b.py"]\n{large}'))
+    with pytest.raises(SettingsError, match=r"agents\.writing\.model = 'lage'.*'large'"):
+        load_catalog(make_settings(f"[agents.writing]\nmodel = 'lage'\n{large}"))
 
 
 def test_giving_an_agent_knowledge_makes_its_text_checked(make_settings, write):

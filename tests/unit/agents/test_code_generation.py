@@ -25,7 +25,9 @@ class NoSandbox(Sandbox):
 def test_code_that_passes_the_examples_is_called_tested(ask):
     reply = reply_of(ask(code_generation, REQUEST, RIGHT))
 
-    assert "**Tested.** I ran it in the sandbox with the 2 example(s)" in reply.text
+    assert (
+        "**Tested.** I ran it in the sandbox on the examples of your request: 2 of 2" in reply.text
+    )
     assert "return 2 * n" in reply.text
     assert reply.artifacts[0].name == "main.py"
     assert reply.artifacts[0].text == "def double(n):\n    return 2 * n\n"

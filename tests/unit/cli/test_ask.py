@@ -17,7 +17,6 @@ from llmasos.events import Citation, Event, Failure, Reply, Restarted, Status, T
 from llmasos.generation import Usage
 from llmasos.request import Request
 from llmasos.settings import Settings
-from llmasos.system import addresses
 from workers.claims import Claims
 from workers.outcomes import Outcomes
 
@@ -79,7 +78,7 @@ def here(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Ter
         migrate(database)
         bus = MemoryBus()
         script = Script(database, bus)
-        doors = open_doors(settings, addresses(settings), script, bus)
+        doors = open_doors(settings, script, bus)
         yield Terminals(doors, script)
         for thread in script.threads:
             thread.join()

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 
 from agents.catalog import load_catalog
 from integrations.webhooks.generic import GenericSource
-from llmasos import LLM
+from llmasos import LLM, Message
 from llmasos.settings import Settings, load
 from llmasos.testing.engine import ScriptedEngine
 
@@ -28,12 +28,18 @@ def test_a_python_block_runs(
     python_block: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def scripted(*_: object, **__: object) -> LLM:
-        return LLM(ScriptedEngine(lambda messages: "said by the script"))
+        return LLM(ScriptedEngine(_said))
 
     monkeypatch.setattr(LLM, "from_pretrained", scripted)
     monkeypatch.chdir(tmp_path)
 
     exec(compile(python_block.text, str(python_block), "exec"), {"__name__": "docs"})
+
+
+def _said(messages: Sequence[Message]) -> str:
+    """What the script says: text, or where JSON is asked for that of the page on Python."""
+    asked = "Answer with JSON" in messages[-1].content
+    return '{"number": "4711", "total": 12.5, "paid": true}' if asked else "said by the script"
 
 
 def test_a_toml_block_is_a_right_configuration(

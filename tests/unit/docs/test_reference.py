@@ -23,7 +23,6 @@ from llmasos.generation import Usage
 from llmasos.jobs import Delivery, Job, JobStatus
 from llmasos.request import Request
 from llmasos.settings import PREFIX, Settings
-from llmasos.system import addresses
 from workers.inline import InlineDispatcher
 
 SECTIONS = {
@@ -138,7 +137,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
     settings = Settings(home=tmp_path_factory.mktemp("home"))
     with Database(settings.state_url) as database:
         migrate(database)
-    doors = open_doors(settings, addresses(settings), InlineDispatcher(), MemoryBus())
+    doors = open_doors(settings, InlineDispatcher(), MemoryBus())
     paths = create_app(doors).openapi()["paths"]
     found = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     yield found | {f"POST {SLACK_EVENTS}"}

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from llmasos.testing.hub import HubStandIn
 
 CONTENT = b"GGUF" + bytes(range(256)) * 64
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -31,27 +31,34 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def models_with(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a home whose catalogue has the model `tiny`; gives its models folder."""
+    """Makes a home whose catalogue has the model `tiny`; gives its models folder.
 
-    def make(source: str, *, sha256: str = SHA256, file: str = "tiny.gguf") -> Path:
+    Called again it adds a revision.
+    """
+
+    def make(source: str, *, revision: str = "1", **changes: Any) -> Path:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
-        (home / "models.toml").write_text(
-            f"""
-            [[models]]
-            name = "tiny"
-            kind = "generation"
-            revision = "1"
-            format = "gguf"
-            licence = "MIT"
-            size = {len(CONTENT)}
-            context = 64
-            source = {json.dumps(source)}
-            [models.files]
-            {json.dumps(file)} = "{sha256}"
-            """,
-            encoding="utf-8",
-        )
+        entry = {
+            "name": "tiny",
+            "kind": "generation",
+            "revision": revision,
+            "format": "gguf",
+            "licence": "MIT",
+            "size": len(CONTENT),
+            "context": 64,
+            "source": source,
+            "files": {changes.pop("file", "tiny.gguf"): changes.pop("sha256", SHA256)},
+            **changes,
+        }
+        files = entry.pop("files")
+        lines = [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
+        lines += [
+            "[models.files]",
+            *(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in files.items()),
+        ]
+        with (home / "models.toml").open("a", encoding="utf-8") as file:
+            file.write("\n".join(["[[models]]", *lines]) + "\n")
         return home / "models"
 
     return make
@@ -74,42 +81,8 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@dataclass
-class Hub:
-    """A stand-in for the Hub with `tiny.gguf` in every repository but `missing`."""
-
-    url: str = ""
-    seen: list[str] = field(default_factory=list)
-
-
 @pytest.fixture
-def hub() -> Iterator[Hub]:
-    """A running stand-in for the Hub."""
-    state = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            state.seen.append(f"{self.command} {self.path}")
-            found = "missing" not in self.path
-            self.send_response(200 if found else 404)
-            if found:
-                self.send_header("ETag", f'"{SHA256}"')
-                self.send_header("X-Repo-Commit", "c" * 40)
-            else:
-                self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", str(len(CONTENT) if found else 0))
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            self.do_HEAD()
-            self.wfile.write(CONTENT)
-
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield state
-    server.shutdown()
-    server.server_close()
+def hub() -> Iterator[HubStandIn]:
+    """A running stand-in for the Hub with `tiny.gguf` in every repository."""
+    with HubStandIn(files={"tiny.gguf": CONTENT}) as running:
+        yield running

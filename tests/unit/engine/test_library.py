@@ -1,13 +1,11 @@
 """The model library: what is pulled is whole and right, or is not there."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from llmasos.engine.catalogue import load
 from llmasos.engine.library import ModelLibrary
 from llmasos.errors import (
     DownloadFailed,
@@ -58,7 +56,7 @@ def test_a_wrong_hash_is_refused_and_nothing_is_kept(
 ) -> None:
     library = ModelLibrary(models_with(f"file:{source}", sha256="0" * 64))
 
-    with pytest.raises(WrongHash, match=r"has sha256 .*, the catalogue says 000"):
+    with pytest.raises(WrongHash, match=r"has hash .*, the catalogue says 000"):
         library.pull("tiny")
 
     assert not [path for path in library.folder.rglob("*") if path.suffix == ".gguf"]
@@ -88,42 +86,6 @@ def test_a_damaged_model_is_fetched_again(
     path = library.pull("tiny")
 
     assert path.read_bytes() == content
-
-
-def test_two_pulls_at_once_fetch_once(models_with: Models, hub: Any, content: bytes) -> None:
-    folder = models_with("hf:someone/tiny@main")
-    code = (
-        "import sys; from pathlib import Path; from llmasos.engine.library import ModelLibrary;"
-        "ModelLibrary(Path(sys.argv[1]), endpoint=sys.argv[2]).pull('tiny')"
-    )
-    command = [sys.executable, "-c", code, str(folder), hub.url]
-
-    both = [subprocess.Popen(command) for _ in range(2)]
-
-    assert [process.wait(60) for process in both] == [0, 0]
-    assert ModelLibrary(folder).path("tiny").read_bytes() == content
-    assert [line.split()[0] for line in hub.seen] == ["HEAD", "GET"]
-
-
-def test_a_model_is_pulled_from_the_hub_with_progress(
-    models_with: Models, hub: Any, content: bytes
-) -> None:
-    told: list[tuple[int, int]] = []
-    library = ModelLibrary(models_with("hf:someone/tiny@v2"), endpoint=hub.url)
-
-    path = library.pull("tiny", lambda done, total: told.append((done, total)))
-
-    assert path.read_bytes() == content
-    assert [p.name for p in path.parent.iterdir()] == ["tiny.gguf"]
-    assert told[-1] == (len(content), len(content))
-    assert all("/someone/tiny/resolve/v2/tiny.gguf" in line for line in hub.seen)
-
-
-def test_a_repository_that_is_not_there_is_named(models_with: Models, hub: Any) -> None:
-    library = ModelLibrary(models_with("hf:someone/missing@main"), endpoint=hub.url)
-
-    with pytest.raises(DownloadFailed, match=r"'tiny'.*hf:someone/missing@main"):
-        library.pull("tiny")
 
 
 @pytest.mark.usefixtures("wheels")
@@ -177,3 +139,84 @@ def test_a_removed_model_is_gone(models_with: Models, source: Path, content: byt
 
     assert not library.has("tiny")
     assert not library.remove("tiny")
+
+
+def test_what_does_not_fit_on_the_disk_is_said_before_it_is_fetched(
+    models_with: Models, source: Path
+) -> None:
+    library = ModelLibrary(models_with(f"file:{source}", size=10**18))
+
+    with pytest.raises(HomeNotWritable, match=r"1000000000\.0 GB are needed .* free"):
+        library.pull("tiny")
+
+    assert not library.has("tiny")
+
+
+def test_revisions_stand_side_by_side_and_the_last_is_meant(
+    models_with: Models, source: Path, content: bytes
+) -> None:
+    models_with(f"file:{source}", revision="1")
+    library = ModelLibrary(models_with(f"file:{source}", revision="2"))
+
+    library.pull("tiny@1")
+    library.pull("tiny")
+
+    assert library.path("tiny@1").parent.name == "1"
+    assert library.path("tiny") == library.path("tiny@2")
+    assert library.path("tiny").parent.name == "2"
+
+
+def test_one_revision_is_removed_and_the_other_stays(models_with: Models, source: Path) -> None:
+    models_with(f"file:{source}", revision="1")
+    library = ModelLibrary(models_with(f"file:{source}", revision="2"))
+    library.pull("tiny@1")
+    library.pull("tiny@2")
+
+    assert library.remove("tiny@1")
+
+    assert not library.has("tiny@1")
+    assert library.has("tiny@2")
+
+
+def test_an_unknown_revision_is_told_the_known_ones(models_with: Models, source: Path) -> None:
+    library = ModelLibrary(models_with(f"file:{source}"))
+
+    with pytest.raises(UnknownModel, match=r"'tiny@3'.*Known: tiny@1\."):
+        library.path("tiny@3")
+
+
+def test_a_missing_revision_is_named_with_how_to_fetch_it(
+    models_with: Models, source: Path
+) -> None:
+    library = ModelLibrary(models_with(f"file:{source}"))
+
+    with pytest.raises(ModelMissing, match="llmasos models pull tiny@1"):
+        library.path("tiny@1")
+
+
+def test_verifying_names_what_was_changed_and_what_is_missing(
+    models_with: Models, source: Path
+) -> None:
+    library = ModelLibrary(models_with(f"file:{source}"))
+    path = library.pull("tiny")
+    assert library.verify("tiny") == ()
+
+    path.write_bytes(b"changed")
+    [changed] = library.verify("tiny")
+    path.unlink()
+    [missing] = library.verify("tiny")
+
+    assert (changed.file, bool(changed.found)) == ("tiny.gguf", True)
+    assert (missing.file, missing.found) == ("tiny.gguf", None)
+
+
+def test_the_built_in_catalogue_is_whole() -> None:
+    catalogue = load(Path("nowhere.toml"))
+
+    text = [entry for entry in catalogue if entry.kind == "generation"]
+    embedders = [entry for entry in catalogue if entry.kind == "embedding"]
+
+    assert len(text) >= 12
+    assert len(embedders) >= 3
+    assert all(entry.launch for entry in text if entry.format == "safetensors")
+    assert catalogue.find(catalogue.aliases["default"]).checked_by == "catalogue"

@@ -1,14 +1,14 @@
 """What the engine refuses, in TGI's words, and how it puts the rest in llama.cpp's terms."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llmasos.engine.grammars import schema_of
 from llmasos.engine.refusals import Invalid
-from llmasos.engine.schemas import ChatRequest, Grammar, Parameters
+from llmasos.engine.schemas import Parameters
 from llmasos.engine.serving import with_limits
-from llmasos.engine.validation import Limits, chat_parameters, check, fit, samples
+from llmasos.engine.validation import Limits, another, check, fit, samples
 from llmasos.errors import SettingsError
 from llmasos.settings import EngineSettings
 
@@ -29,10 +29,15 @@ LIMITS = Limits(input_tokens=10, total_tokens=16)
         ({"stop": list("abcde")}, "`stop` supports up to 4 stop sequences. Given: 5"),
         ({"top_n_tokens": 6}, "`top_n_tokens` must be >= 0 and <= 5. Given: 6"),
         ({"truncate": 11}, "`truncate` must be strictly positive and less than 10. Given: 11"),
-        ({"best_of": 2}, "`best_of` != 1 is not allowed for this endpoint"),
+        ({"best_of": 3, "do_sample": True}, "`best_of` must be > 0 and <= 2. Given: 3"),
+        ({"best_of": 0}, "`best_of` must be > 0 and <= 2. Given: 0"),
+        ({"best_of": 2}, "you must use sampling when `best_of` is > 1"),
+        (
+            {"best_of": 2, "do_sample": True, "seed": 7},
+            "`seed` must not be set when `best_of` > 1",
+        ),
         ({"watermark": True}, "`watermark` == true is not supported"),
-        ({"adapter_id": "mine"}, "`adapter_id` is not supported"),
-        ({"decoder_input_details": True}, "`decoder_input_details` == true is not supported"),
+        ({"adapter_id": "mine"}, "`adapter_id` names no adapter: none are loaded"),
     ],
 )
 def test_a_wrong_parameter_is_refused_in_words_of_tgi(given: dict[str, Any], said: str) -> None:
@@ -42,13 +47,51 @@ def test_a_wrong_parameter_is_refused_in_words_of_tgi(given: dict[str, Any], sai
     assert str(refusal.value).startswith(f"Input validation error: {said}")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"best_of": 2, "do_sample": True}, "`best_of` != 1 is not supported when streaming"),
+        ({"decoder_input_details": True}, "`decoder_input_details` == true is not supported when"),
+    ],
+)
+def test_what_needs_the_whole_text_is_not_streamed(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        check(Parameters(**given), LIMITS, stream=True)
+
+
+def test_a_server_may_allow_one_text_only() -> None:
+    alone = replace(LIMITS, best_of=1)
+
+    with pytest.raises(Invalid, match="`best_of` != 1 is not allowed for this endpoint"):
+        check(Parameters(best_of=2, do_sample=True), alone, stream=False)
+
+
 def fitted(length: int, **given: Any) -> Any:
-    return fit("x", list(range(length)), Parameters(**given), LIMITS, identified=False)
+    return fit(list(range(length)), Parameters(**given), LIMITS, identified=False)
 
 
 def test_a_prompt_that_is_too_long_is_refused() -> None:
-    with pytest.raises(Invalid, match="`inputs` must have less than 10 tokens"):
+    with pytest.raises(Invalid, match=r"must have less than 10 tokens\. Given: 11"):
         fitted(11, max_new_tokens=1)
+
+
+def test_a_prompt_whose_tokens_are_too_many_to_be_told_is_refused() -> None:
+    wide = Limits(input_tokens=1000, total_tokens=2000)
+    p = Parameters(decoder_input_details=True, max_new_tokens=1)
+
+    assert fit(range(512), p, wide, identified=True).prefill
+    with pytest.raises(Invalid, match="is supported for up to 512 `inputs` tokens"):
+        fit(range(513), p, wide, identified=True)
+
+
+def test_copies_of_a_job_differ_in_their_seeds_alone() -> None:
+    job = fitted(3, do_sample=True)
+
+    copies = [another(job) for _ in range(5)]
+
+    assert len({copy.sampling.seed for copy in [job, *copies]}) == 6
+    assert {copy.seed == copy.sampling.seed for copy in copies} == {True}
+    assert all(copy.tokens == job.tokens for copy in copies)
 
 
 def test_a_prompt_and_its_answer_must_fit_together() -> None:
@@ -82,68 +125,8 @@ def test_chance_plays_a_part_exactly_when_it_does_in_tgi(
     job = fitted(3, **given)
 
     assert samples(Parameters(**given)) is chance
-    assert (job.sampling["temperature"] > 0) is chance
+    assert (job.sampling.temperature > 0) is chance
     assert (job.seed is not None) is chance
-
-
-def chat(**given: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"messages": [{"role": "user", "content": "Hi"}], **given})
-
-
-def test_a_chat_at_temperature_zero_is_greedy_whatever_else_is_said() -> None:
-    assert not samples(chat_parameters(chat(temperature=0.0, top_p=0.9)))
-    assert samples(chat_parameters(chat()))
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"messages": []},
-        {"n": 2},
-        {"logit_bias": {"5": 1}},
-        {"tools": [{"type": "function", "function": {"name": "f", "arguments": {}}}]},
-        {"guideline": "be nice"},
-        {"top_logprobs": 2},
-    ],
-)
-def test_what_the_model_cannot_do_in_a_chat_is_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(Invalid):
-        chat_parameters(chat(**given))
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "object"},
-        {"properties": {"a": {"type": "strin"}}},
-        {"properties": {"a": {"$ref": "#/nowhere"}}},
-        {"properties": {"a": {"$ref": "http://example.com/schema"}}},
-        {"properties": {"a": {"not": {}}}},
-        {"properties": {"a": {"type": "string", "pattern": "(?=x)"}}},
-        {"properties": "a"},
-        {"properties": {"a": {"type": "array", "items": {"minLength": "x"}}}},
-        "{",
-        [],
-    ],
-)
-def test_a_schema_that_the_text_cannot_be_held_to_is_refused(schema: Any) -> None:
-    with pytest.raises(Invalid, match="grammar is not"):
-        schema_of(Grammar(type="json", value=schema))
-
-
-def test_a_schema_nested_without_end_is_refused() -> None:
-    schema: dict[str, Any] = {"properties": {}}
-    for _ in range(5000):
-        schema = {"properties": {"a": schema}}
-
-    with pytest.raises(Invalid, match="nested deeper"):
-        schema_of(Grammar(type="json", value=schema))
-
-
-def test_a_recursive_schema_is_taken() -> None:
-    node = {"properties": {"next": {"$ref": "#/$defs/node"}}, "required": []}
-
-    assert schema_of(Grammar(type="json", value={**node, "$defs": {"node": node}}))
 
 
 def test_a_smaller_total_alone_makes_room_for_an_answer() -> None:

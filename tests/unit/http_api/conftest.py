@@ -19,7 +19,6 @@ from llmasos.database import Database, migrate
 from llmasos.events import Failure, Reply
 from llmasos.generation import Usage
 from llmasos.settings import Settings
-from llmasos.system import addresses
 from workers.claims import Claim, Claims
 from workers.inline import InlineDispatcher
 from workers.outcomes import Outcomes
@@ -80,7 +79,7 @@ def make_desk(
             database = Database(settings.state_url)
             migrate(database)
             open_things.callback(database.close)
-            doors = open_doors(settings, addresses(settings), InlineDispatcher(), MemoryBus())
+            doors = open_doors(settings, InlineDispatcher(), MemoryBus())
             open_things.callback(doors.close)
             base = open_things.enter_context(served(doors))
             http = open_things.enter_context(
@@ -103,7 +102,9 @@ class served:
     def __init__(self, doors: Doors) -> None:
         app = create_app(doors)
         self._stopping = app.state.followers.stopping
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, http="h11", log_config=None, lifespan="off")
+        )
         self._door = bind("127.0.0.1", 0)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._door]}, daemon=True

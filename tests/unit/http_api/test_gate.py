@@ -196,7 +196,7 @@ def test_what_nobody_foresaw_says_nothing_of_its_inside() -> None:
         raise RuntimeError("a secret of the inside")
 
     async def asked() -> httpx.Response:
-        traced = Tracing(broken, Metrics(dict))
+        traced = Tracing(broken, Metrics(dict, list))
         transport = httpx.ASGITransport(traced)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get("/", headers={"x-request-id": "r1"})

@@ -51,10 +51,20 @@ def test_a_search_gives_the_nearest_passages_with_their_places(http: TestClient)
 
     (passage,) = answer.json()["passages"]
     assert answer.status_code == 200
-    assert set(passage) == {"source", "title", "text", "span", "score"}
+    assert {"source", "title", "text", "span", "score", "relevance"} <= set(passage)
     assert passage["source"].endswith("refunds.md")
     assert "14 days" in REFUNDS[slice(*passage["span"])]
     assert 0 < passage["score"] <= 1
+
+
+def test_a_search_can_be_narrowed_and_explained(http: TestClient) -> None:
+    asked = {"query": "refund", "filter": {"path": "*shop/*"}, "explain": True}
+
+    answer = http.post("/v1/knowledge/help-center/search", json=asked)
+
+    (passage,) = answer.json()["passages"]
+    assert passage["source"].endswith("shop/delivery.md")
+    assert passage["explanation"]["vector_rank"] == 1
 
 
 def test_collections_and_documents_are_listed(http: TestClient) -> None:

@@ -105,3 +105,55 @@ def test_what_others_stand_on_is_stopped_last(tmp_path: Path) -> None:
     runs.join(10)
 
     assert (tmp_path / "order").read_text() == "edge work base "
+
+
+def test_a_part_on_trial_that_dies_is_not_started_again_and_its_last_line_is_known() -> None:
+    seen: list[dict[str, int]] = []
+    supervisor = Supervisor([Part("one", STAYS)], seen.append)
+    runs = threading.Thread(target=supervisor.run)
+    runs.start()
+
+    supervisor.add(Part("two", (sys.executable, "-c", "import sys; sys.exit('no such model')")))
+    until(lambda: supervisor.ended("two") is not None)
+    supervisor.stop()
+    runs.join(10)
+
+    assert supervisor.ended("two") == "no such model"
+    assert supervisor.ended("one") is None
+    assert [sorted(pids) for pids in seen] == [["one"], ["one", "two"], ["one"]]
+
+
+def test_a_part_that_took_anothers_place_is_started_again_and_the_other_retires() -> None:
+    seen: list[dict[str, int]] = []
+    supervisor = Supervisor([Part("old", STAYS)], seen.append)
+    runs = threading.Thread(target=supervisor.run)
+    runs.start()
+    supervisor.add(Part("new", STAYS))
+    until(lambda: len(seen) == 2)
+    first = seen[1]["new"]
+
+    supervisor.swap("old", "new")
+    supervisor.retire("old")
+    until(lambda: sorted(seen[-1]) == ["new"])
+    os.kill(first, signal.SIGKILL)
+    until(lambda: seen[-1].get("new", first) != first)
+    supervisor.stop()
+    runs.join(10)
+
+    assert supervisor.ended("old") is not None
+    assert not alive(seen[1]["old"])
+
+
+def test_a_retired_part_that_does_not_listen_is_killed() -> None:
+    seen: list[dict[str, int]] = []
+    supervisor = Supervisor([Part("deaf", DEAF, patience=0.3)], seen.append)
+    runs = threading.Thread(target=supervisor.run)
+    runs.start()
+    until(lambda: len(seen) == 1)
+
+    supervisor.retire("deaf")
+    until(lambda: seen[-1] == {})
+    supervisor.stop()
+    runs.join(10)
+
+    assert not alive(seen[0]["deaf"])

@@ -72,8 +72,9 @@ def test_vectors_come_in_the_order_of_the_texts_from_batches_of_like_length(serv
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert np.allclose(vectors[:, 0] / vectors[:, 1], [len(text) for text in texts], rtol=1e-4)
-    assert [len(batch) for batch in server.batches] == [32, 32, 32, 4]
-    assert max(map(len, server.batches[0])) <= min(map(len, server.batches[1]))
+    batches = sorted(server.batches, key=lambda batch: len(batch[0]))  # they come as they like
+    assert [len(batch) for batch in batches] == [32, 32, 32, 4]
+    assert max(map(len, batches[0])) <= min(map(len, batches[1]))
     assert set(server.keys) == {"Bearer sesame"}
 
 
@@ -95,7 +96,7 @@ def test_an_overloaded_server_is_asked_again(server, embedder, monkeypatch):
         ((200, "[[1, 2]]"), EngineRejected, "one vector a text"),
         ((200, "[[1, 2], [1]]"), EngineRejected, "uneven"),
         ((200, '[["a"], ["b"]]'), EngineRejected, "uneven"),
-        ((200, "[[NaN], [1]]"), EngineRejected, "no vectors"),
+        ((200, "[[NaN], [1]]"), EngineRejected, "no JSON"),
         ((200, "[1, 2]"), EngineRejected, "no vectors"),
     ],
 )

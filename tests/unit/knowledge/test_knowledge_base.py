@@ -14,6 +14,7 @@ from llmasos.errors import (
     UnknownCollection,
 )
 from llmasos.request import LOCAL, Principal
+from llmasos.settings import KnowledgeSettings
 from llmasos.testing.retrieval import HashingEmbedder
 
 PAGES = {
@@ -96,18 +97,20 @@ def test_a_folder_with_nothing_to_read_is_said_and_makes_no_collection(knowledge
 
     report = knowledge.add("help", [tmp_path / "pictures"])
 
-    assert "no file in this folder ends in .htm" in report.failed[0].reason
-    assert report.skipped == 1
+    assert "nothing in it matches, or ends in" in report.failed[0].reason
+    assert [each.source for each in report.skipped] == [str(tmp_path / "pictures" / "a.png")]
     assert knowledge.collections() == []
 
 
-def test_a_file_that_is_too_large_is_refused(knowledge, docs, monkeypatch):
-    monkeypatch.setattr("knowledge.ingest.MAX_BYTES", 60)
+def test_a_file_that_is_too_large_is_refused(docs, tmp_path):
+    small = KnowledgeSettings(max_file_bytes=60)
 
-    report = knowledge.add("help", [docs / "refunds.md", docs / "billing" / "invoices.txt"])
+    report = KnowledgeBase(tmp_path / "knowledge", HashingEmbedder(), small).add(
+        "help", [docs / "refunds.md", docs / "billing" / "invoices.txt"]
+    )
 
     assert report.added == ["invoices.txt"]
-    assert report.failed[0].reason.endswith("more than 60; split it")
+    assert "more than 60 (knowledge.max_file_bytes)" in report.failed[0].reason
 
 
 def test_an_engine_that_fails_leaves_nothing_half_added(knowledge, docs, tmp_path):
@@ -256,7 +259,7 @@ def test_hidden_files_and_links_that_lead_out_are_left_alone(knowledge, docs, tm
     report = knowledge.add("help", [docs])
 
     assert len(report.added) == 3
-    assert report.skipped == 1
+    assert len(report.skipped) == 1
 
 
 @pytest.mark.parametrize(("query", "k"), [(" ", 5), ("x", 0), ("x", 1_001)])

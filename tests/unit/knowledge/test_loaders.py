@@ -8,21 +8,8 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from knowledge.chunking import chunks
-from knowledge.loaders import loaders_by_suffix, read_document
-from knowledge.loaders.html import load as load_html
+from knowledge.chunking import Recipe, chunks
 from knowledge.loaders.markdown import parse
-from llmasos.errors import UnreadableDocument
-
-
-@pytest.fixture
-def write(tmp_path):
-    def make(name, data):
-        path = tmp_path / name
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return path
-
-    return make
 
 
 def pdf(*pages, title=None, password=None):
@@ -51,26 +38,16 @@ def pdf(*pages, title=None, password=None):
     return data.getvalue()
 
 
-def read(path):
-    return read_document(path, loaders_by_suffix())
-
-
-def reason(path):
-    with pytest.raises(UnreadableDocument) as caught:
-        read(path)
-    return caught.value.reason
-
-
-def test_html_gives_what_is_seen_and_where_it_stands(write):
+def test_html_gives_what_is_seen_and_where_it_stands(write, read):
     page = """<html><head><title>Site</title><style>x{}</style><body><nav>Menu</nav>
         <h1>Shipping &amp; costs</h1><p>We  ship\n to <b>all</b>.<script>evil()</script></p>
         <section id="prices"><h2>Prices <a aria-hidden="true" href="#prices">¶</a></h2>
         <ul><li><p>One</p></li><li>Two</li></ul>
         <table><tr><th>Zone</th><th>Price</th></tr><tr><td>EU</td><td>5</td></tr></table>
-        <pre>a\n  b</pre></section><h2>Rest</h2>None.<footer>Imprint</footer>"""
+        <pre>a\n  b</pre></section><h2>Rest</h2>None of that.<footer>Imprint</footer>"""
 
-    document = load_html(write("ship.html", page))
-    made = chunks(document)
+    document = read(write("ship.html", page))
+    made = chunks(document, Recipe(size=30))
 
     assert document.title == "Shipping & costs"
     assert [(each.title, each.anchor) for each in made] == [
@@ -84,17 +61,17 @@ def test_html_gives_what_is_seen_and_where_it_stands(write):
     ]  # fmt: skip
 
 
-def test_html_that_never_closes_its_tags_is_read_at_any_depth(write):
+def test_html_that_never_closes_its_tags_is_read_at_any_depth(write, read):
     path = write("deep.html", "<div><p>" * 20_000 + "At the bottom.")
 
     assert read(path).text.strip() == "At the bottom."
 
 
-def test_html_that_would_fill_the_memory_is_refused(write):
+def test_html_that_would_fill_the_memory_is_refused(write, reason):
     assert "tags, more than" in reason(write("bomb.html", "<p>" * 200_001))
 
 
-def test_html_is_read_in_the_encoding_that_it_declares(write):
+def test_html_is_read_in_the_encoding_that_it_declares(write, read):
     path = write("gb.html", '<meta charset="gb2312"><p>退款政策</p>'.encode("gb2312"))
 
     assert read(path).text.strip() == "退款政策"
@@ -111,7 +88,7 @@ def test_html_is_read_in_the_encoding_that_it_declares(write):
         (b"one\r\ntwo\rthree", "one\ntwo\nthree"),
     ],
 )
-def test_text_is_read_in_the_encoding_that_fits(write, data, text):
+def test_text_is_read_in_the_encoding_that_fits(write, data, text, read):
     document = read(write("file.txt", data))
 
     assert document.text == text
@@ -119,11 +96,11 @@ def test_text_is_read_in_the_encoding_that_fits(write, data, text):
 
 @pytest.mark.parametrize("name", ["file.txt", "file.md", "file.html"])
 @pytest.mark.parametrize("data", [b"\x7fELF\x00\x01\x02", bytes(range(1, 9)) * 50])
-def test_binary_files_are_refused_whatever_they_are_called(write, name, data):
+def test_binary_files_are_refused_whatever_they_are_called(write, name, data, reason):
     assert reason(write(name, data)) == "it is a binary file, not text"
 
 
-def test_a_pdf_gives_its_pages_and_the_fragment_of_each(write):
+def test_a_pdf_gives_its_pages_and_the_fragment_of_each(write, read):
     document = read(write("guide.pdf", pdf("First page.", "Second page.", title="The guide")))
 
     assert document.title == "The guide"
@@ -140,17 +117,17 @@ def test_a_pdf_gives_its_pages_and_the_fragment_of_each(write):
         (pdf(""), "no text is in it"),
     ],
 )
-def test_a_pdf_that_cannot_be_read_says_why(write, data, said):
+def test_a_pdf_that_cannot_be_read_says_why(write, data, said, reason):
     assert reason(write("file.pdf", data)).startswith(said)
 
 
-def test_a_pdf_with_too_many_pages_is_refused(write, monkeypatch):
-    monkeypatch.setattr("knowledge.loaders.pdf.MAX_PAGES", 2)
+def test_a_pdf_with_too_many_pages_is_refused(write, reason):
+    said = reason(write("long.pdf", pdf("a", "b", "c")), pages=2)
 
-    assert reason(write("long.pdf", pdf("a", "b", "c"))).startswith("it has 3 pages, more than 2")
+    assert said == "it has 3 pages, more than 2 (knowledge.max_pages); split it"
 
 
-def test_a_pdf_encrypted_without_a_password_is_read(write):
+def test_a_pdf_encrypted_without_a_password_is_read(write, read):
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf("Open."))))
     writer.encrypt("", owner_password="owner", algorithm="RC4-128")
     data = io.BytesIO()
@@ -159,7 +136,7 @@ def test_a_pdf_encrypted_without_a_password_is_read(write):
     assert read(write("open.pdf", data.getvalue())).text == "Open.\n"
 
 
-def test_empty_and_unknown_files_say_so(write):
+def test_empty_and_unknown_files_say_so(write, reason):
     assert reason(write("front.md", "---\ntitle: x\n---\n\n")) == "it is empty"
     assert ".md" in reason(write("table.xyz", "a"))
 
@@ -173,6 +150,6 @@ def test_empty_and_unknown_files_say_so(write):
 def test_hostile_markdown_is_read_in_linear_time(text):
     began = time.monotonic()
 
-    chunks(parse(text, "hostile"))
+    chunks(parse(text, "hostile"), Recipe())
 
     assert time.monotonic() - began < 10

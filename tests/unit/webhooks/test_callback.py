@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from integrations.webhooks.callback import CallbackChannel, http_channel, https_channel, is_public
+from integrations.webhooks.callback import CallbackChannel, http_channel, https_channel
 from llmasos.channels import Turnover
 from llmasos.database import Database, migrate
 from llmasos.errors import ChannelRefused, ChannelUnavailable, SettingsError
 from llmasos.events import Failure, Reply
 from llmasos.jobs import Jobs
+from llmasos.network import is_public
 from llmasos.request import Request
 from llmasos.settings import JobSettings, Settings
 from workers.claims import Claims

@@ -8,7 +8,8 @@ import pytest
 from kombu import Connection, Queue
 
 from llmasos.errors import BrokerUnavailable
-from workers.celery_app import queue_name
+from llmasos.request import Queue as Kind
+from workers import celery_app
 from workers.dispatcher import CeleryDispatcher
 
 
@@ -18,7 +19,7 @@ def test_a_dead_broker_is_told_soon(scheme: str) -> None:
 
     began = time.monotonic()
     with pytest.raises(BrokerUnavailable) as caught:
-        dispatcher.wake("job", "jobs")
+        dispatcher.wake("job", Kind.INTERACTIVE)
 
     assert time.monotonic() - began < 0.5
     assert "hunter2" not in str(caught.value)
@@ -32,23 +33,26 @@ def test_a_hung_broker_costs_a_quarter_of_a_second(scheme: str) -> None:
         for _ in range(3):
             began = time.monotonic()
             with pytest.raises(BrokerUnavailable):
-                dispatcher.wake("job", "jobs")
+                dispatcher.wake("job", Kind.INTERACTIVE)
             assert time.monotonic() - began < 0.4
 
 
 @pytest.mark.parametrize("variable", ["TEST_REDIS_URL", "TEST_RABBITMQ_URL"])
-def test_a_wake_up_arrives_in_the_queue(variable: str) -> None:
+def test_wake_ups_arrive_in_the_queue(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     url = os.environ.get(variable)
     if not url:
         pytest.skip(f"{variable} names no broker")
-    queue = f"test-{os.getpid()}"
+    # Others may use the same broker at this moment.
+    monkeypatch.setattr(celery_app, "queue_name", lambda queue: f"test-{os.getpid()}.{queue.value}")
     dispatcher = CeleryDispatcher(url)
-
-    dispatcher.wake("job-1", queue)
-    dispatcher.wake("job-2", queue)
-
     with Connection(url) as connection:
-        waiting = Queue(queue_name(queue), channel=connection.default_channel)
+        waiting = Queue(celery_app.queue_name(Kind.BATCH), channel=connection.default_channel)
+        waiting.delete()
+
+        dispatcher.wake("job-1", Kind.BATCH)
+        dispatcher.wake("job-2", Kind.BATCH)
+
         found = [waiting.get(accept=["json"]) for _ in range(2)]
         waiting.delete()
-    assert [message.payload[0] for message in found] == [["job-1"], ["job-2"]]
+    named = sorted(message.payload[0] for message in found)
+    assert named == [["job-1", "batch"], ["job-2", "batch"]]

@@ -1,0 +1,183 @@
+"""How search grows with a collection: latency, recall, bytes; against encoding and bare FAISS.
+
+    python benchmarks/knowledge_scale.py 10000 100000 [1000000] [--data FOLDER] [--queries 100]
+
+Collections are synthetic: texts are paragraphs of XQuAD in which a fifth of the words is
+exchanged for others of the same corpus, vectors are unit vectors in topics (48 free dimensions and
+noise), since embedding a million real texts takes hours. The query is embedded for real through
+the engine's `/embed`, and then given a place near a stored vector, so that the index works as it
+would. The peer is the same `/embed` followed by a bare search of the same FAISS index.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from knowledge import HttpEmbedder, KnowledgeBase, Server
+from knowledge.chunking import Chunk
+from knowledge.collection import Collection
+from knowledge.embedding import Vectors
+from knowledge.folders import create_collection, locked
+from knowledge.records import Entry
+from llmasos.engine.launch import EngineProcess
+from llmasos.request import LOCAL
+from llmasos.settings import load
+
+DIMENSION, FREE, TOPICS, PER_DOCUMENT, BATCH = 384, 48, 2_000, 10, 8_000
+KEY = "benchmark"
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    """A file of the data set."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class Corpus:
+    """Texts and vectors without end, the same for the same seed."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._chance = np.random.default_rng(7)
+        self._texts = [each.split() for each in texts]
+        self._words = np.array([word for each in self._texts for word in each])
+        self._centres = self._chance.normal(size=(TOPICS, FREE)).astype(np.float32)
+        self._out = self._chance.normal(size=(FREE, DIMENSION)).astype(np.float32)
+
+    def text(self) -> str:
+        """Another one."""
+        words = np.array(self._texts[self._chance.integers(len(self._texts))][:120], dtype=object)
+        changed = self._chance.random(len(words)) < 0.2
+        words[changed] = self._chance.choice(self._words, int(changed.sum()))
+        return " ".join(words)
+
+    def vectors(self, count: int) -> Vectors:
+        """That many more."""
+        topics = self._chance.integers(0, TOPICS, count)
+        free = self._centres[topics] + 0.7 * self._chance.normal(size=(count, FREE))
+        full = free @ self._out + 1.5 * self._chance.normal(size=(count, DIMENSION))
+        return np.asarray(full / np.linalg.norm(full, axis=1, keepdims=True), dtype=np.float32)
+
+
+class Placed:
+    """The real embedder, whose vectors are put among those of the corpus."""
+
+    def __init__(self, embedder: HttpEmbedder, vectors: Vectors) -> None:
+        self.model = embedder.model
+        self._embedder = embedder
+        self._vectors = vectors
+        self._place = 0
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed the texts; then say that they lie elsewhere."""
+        self._embedder.embed(texts)
+        self._place += 1
+        return self._vectors[[self._place % len(self._vectors)]]
+
+
+def main() -> None:
+    """Measure each size, and print what was measured as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", type=int, nargs="+")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--queries", type=int, default=100)
+    arguments = parser.parse_args()
+    data = arguments.data / "xquad"
+    texts = [each["text"] for each in lines(data / "paragraphs_en.jsonl")]
+    asked = [each["text"] for each in lines(data / "questions_en.jsonl")][: arguments.queries]
+    settings = load()
+    with (
+        EngineProcess.start(settings, key=KEY) as engine,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        embedder = HttpEmbedder(lambda: Server(engine.url, KEY), settings.embedding.model)
+        for size in arguments.sizes:
+            corpus = Corpus(texts)
+            print(json.dumps(measured(Path(folder), corpus, embedder, size, asked)), flush=True)
+        embedder.close()
+
+
+def measured(
+    folder: Path, corpus: Corpus, embedder: HttpEmbedder, size: int, asked: Sequence[str]
+) -> dict[str, object]:
+    """Build a collection of this size, and search it beside its peer."""
+    name = f"c{size}"
+    seconds = fill(folder / name, corpus, embedder.model, size)
+    placed = Placed(embedder, corpus.vectors(len(asked)))
+    base = KnowledgeBase(folder, placed)
+    stats = base.stats(name)
+    index = Collection(folder / name).contents().version
+    assert index is not None
+    queries = placed._vectors
+    own, bare, encode, near = [], [], [], []
+    for place, question in enumerate(asked):
+        query = queries[place]
+        encode.append(timed(lambda q=question: embedder.embed([q])))
+        near.append(timed(lambda q=query: index.index.nearest(q, 10)))
+        bare.append(
+            timed(lambda q=question, v=query: (embedder.embed([q]), index.index.nearest(v, 10)))
+        )
+        own.append(
+            timed(lambda q=question: base.search(q, collections=[name], principal=LOCAL, k=10))
+        )
+    recall = index.index.measured(queries)
+    base.close()
+    peer = statistics.median(bare)
+    return {
+        "chunks": stats.chunks,
+        "index": stats.index,
+        "search_ms": round(statistics.median(own), 2),
+        "peer_ms": round(peer, 2),
+        "ratio": round(statistics.median(own) / peer, 3),
+        "encode_ms": round(statistics.median(encode), 2),
+        "nearest_ms": round(statistics.median(near), 3),
+        "recall_at_10": round(recall, 4),
+        "version_bytes_per_chunk": round(stats.memory / stats.chunks),
+        "disk_bytes_per_chunk": round(stats.bytes / stats.chunks),
+        "store_seconds": round(seconds[0], 1),
+        "version_seconds": round(seconds[1], 1),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def fill(folder: Path, corpus: Corpus, model: str, size: int) -> tuple[float, float]:
+    """Store that many chunks, then make a version; returns the seconds of both."""
+    create_collection(folder, model, DIMENSION)
+    collection = Collection(folder)
+    began = time.perf_counter()
+    with locked(folder):
+        for first in range(0, size, BATCH):
+            with collection.store.write() as draft:
+                for entry, vectors in entries(corpus, first, min(BATCH, size - first)):
+                    draft.put(entry, vectors)
+        stored = time.perf_counter()
+        collection.publish()
+    collection.close()
+    return stored - began, time.perf_counter() - stored
+
+
+def entries(corpus: Corpus, first: int, count: int) -> Iterator[tuple[Entry, Vectors]]:
+    """Documents with this many chunks together, and their vectors."""
+    vectors = corpus.vectors(count)
+    for start in range(0, count, PER_DOCUMENT):
+        texts = [corpus.text() for _ in range(min(PER_DOCUMENT, count - start))]
+        chunks = [Chunk("Page", "", text, 0, len(text)) for text in texts]
+        source = f"{first + start}.md"
+        entry = Entry(source, f"/{source}", "Page", "0", 1, chunks, 1)
+        yield entry, vectors[start : start + len(chunks)]
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Milliseconds of a call."""
+    began = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()
