@@ -3,7 +3,7 @@
     python docs/generate.py            write them
     python docs/generate.py --check    change nothing; exit 1 naming each page that differs
 
-`settings.md` comes from the docstrings in `llmasos/settings.py`, `cli.md` from the command tree in
+`settings.md` comes from the docstrings in `llmasos/settings/`, `cli.md` from the command tree in
 `integrations/cli/`. Start reading at `PAGES`.
 """
 

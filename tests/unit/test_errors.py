@@ -14,7 +14,7 @@ def tree(root: type[LLMasOSError]) -> Iterator[type[LLMasOSError]]:
     """A class and what is below it in the kernel; other rooms have errors of their own."""
     yield root
     for child in root.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith(errors.__name__):
             yield from tree(child)
 
 

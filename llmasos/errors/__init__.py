@@ -1,0 +1,163 @@
+"""The error tree: what can go wrong, said in words that tell what, which, and what now.
+
+    LLMasOSError
+    ├── UsageError            the caller's mistake; nothing was changed
+    │   ├── SettingsError, AgentLoadError, AgentDefinitionError, ToolDefinitionError
+    │   ├── UnknownAgent, UnknownCollection, UnknownVersion, UnknownModel, UnknownJob
+    │   ├── InvalidRequest, SchemaImpossible, IdempotencyConflict, NotAllowed, WrongJobState
+    │   ├── AliasRefused, EntryRefused, ModelInUse
+    │   └── SystemAlreadyRunning, PortInUse
+    ├── EngineError           text generation or embedding failed
+    │   ├── EngineUnavailable (ModelUnavailable: all of its servers), EngineOverloaded,
+    │   │   EngineRejected (EngineMisconfigured: any request), GenerationFailed
+    │   └── AnswerTooSlow, AnswerCut, AnswerUnfit, BatchFailed
+    ├── ModelError            a model's files
+    │   └── ModelMissing, WrongHash, DownloadFailed, GatedModel, ModelTooLarge, NotAModel
+    ├── KnowledgeError        documents and indexes
+    │   └── UnreadableDocument, StoreDamaged, IndexDamaged, EmbeddingModelChanged
+    ├── StateError            what the system stands on
+    │   └── DatabaseUnavailable, SchemaMismatch, BrokerUnavailable, HomeNotWritable
+    ├── ChannelError          the place where an answer should go
+    │   └── ChannelRefused (for good), ChannelUnavailable (try again)
+    ├── SandboxUnavailable    generated code cannot be run here
+    └── JobError              why a job ended before its agent did
+        └── LeaseLost, JobCancelled, DeadlineExceeded, RetriesExhausted,
+            AgentBroke, EmptyReply, EffectUnknown
+
+Each file holds a branch or two. Every constructor takes exactly what `args` holds, so that an error
+can be rebuilt on the far side of a queue. Knows nothing of any other module.
+"""
+
+from llmasos.errors.engine import (
+    AnswerCut,
+    AnswerTooSlow,
+    AnswerUnfit,
+    BatchFailed,
+    DownloadFailed,
+    EngineError,
+    EngineMisconfigured,
+    EngineOverloaded,
+    EngineRejected,
+    EngineUnavailable,
+    GatedModel,
+    GenerationFailed,
+    ModelError,
+    ModelMissing,
+    ModelTooLarge,
+    ModelUnavailable,
+    NotAModel,
+    WrongHash,
+)
+from llmasos.errors.jobs import (
+    AgentBroke,
+    ChannelError,
+    ChannelRefused,
+    ChannelUnavailable,
+    DeadlineExceeded,
+    EffectUnknown,
+    EmptyReply,
+    JobCancelled,
+    JobError,
+    LeaseLost,
+    RetriesExhausted,
+    SandboxUnavailable,
+)
+from llmasos.errors.state import (
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    EmbeddingModelChanged,
+    HomeNotWritable,
+    IndexDamaged,
+    KnowledgeError,
+    SchemaMismatch,
+    StateError,
+    StoreDamaged,
+    UnreadableDocument,
+)
+from llmasos.errors.tree import LLMasOSError, UsageError, nearest
+from llmasos.errors.usage import (
+    AgentDefinitionError,
+    AgentLoadError,
+    AliasRefused,
+    EntryRefused,
+    IdempotencyConflict,
+    InvalidRequest,
+    ModelInUse,
+    NotAllowed,
+    PortInUse,
+    SchemaImpossible,
+    SettingsError,
+    SystemAlreadyRunning,
+    ToolDefinitionError,
+    UnknownAgent,
+    UnknownCollection,
+    UnknownJob,
+    UnknownModel,
+    UnknownVersion,
+    WrongJobState,
+)
+
+__all__ = [
+    "AgentBroke",
+    "AgentDefinitionError",
+    "AgentLoadError",
+    "AliasRefused",
+    "AnswerCut",
+    "AnswerTooSlow",
+    "AnswerUnfit",
+    "BatchFailed",
+    "BrokerUnavailable",
+    "ChannelError",
+    "ChannelRefused",
+    "ChannelUnavailable",
+    "DatabaseUnavailable",
+    "DeadlineExceeded",
+    "DownloadFailed",
+    "EffectUnknown",
+    "EmbeddingModelChanged",
+    "EmptyReply",
+    "EngineError",
+    "EngineMisconfigured",
+    "EngineOverloaded",
+    "EngineRejected",
+    "EngineUnavailable",
+    "EntryRefused",
+    "GatedModel",
+    "GenerationFailed",
+    "HomeNotWritable",
+    "IdempotencyConflict",
+    "IndexDamaged",
+    "InvalidRequest",
+    "JobCancelled",
+    "JobError",
+    "KnowledgeError",
+    "LLMasOSError",
+    "LeaseLost",
+    "ModelError",
+    "ModelInUse",
+    "ModelMissing",
+    "ModelTooLarge",
+    "ModelUnavailable",
+    "NotAModel",
+    "NotAllowed",
+    "PortInUse",
+    "RetriesExhausted",
+    "SandboxUnavailable",
+    "SchemaImpossible",
+    "SchemaMismatch",
+    "SettingsError",
+    "StateError",
+    "StoreDamaged",
+    "SystemAlreadyRunning",
+    "ToolDefinitionError",
+    "UnknownAgent",
+    "UnknownCollection",
+    "UnknownJob",
+    "UnknownModel",
+    "UnknownVersion",
+    "UnreadableDocument",
+    "UsageError",
+    "WrongHash",
+    "WrongJobState",
+    "nearest",
+]

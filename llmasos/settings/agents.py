@@ -1,0 +1,47 @@
+"""Settings of agents: those of one's own, and changes to those there are."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llmasos.settings.kinds import Section, Words, split
+
+
+class AgentOverride(Section):
+    """`[agents.NAME]`: what this installation changes in an agent."""
+
+    knowledge: Words | None = None
+    """Collections that it searches."""
+    model: str | None = None
+    """Model alias that it uses."""
+    instructions: str | None = None
+    """Its instructions."""
+    users: Words | None = None
+    """Principals, `team:…`, `channel:…` or `group:…` who may use it. None: every member."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """0 is greedy."""
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer in tokens."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """How many of its jobs run at a time. None: as many as there are threads."""
+
+
+class AgentsSettings(BaseModel):
+    """Which agents there are beside the built-in ones, and what is changed in them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    load: Words = ()
+    """`module:name`, a Python file, or a folder whose module-level agents are found."""
+    overrides: dict[str, AgentOverride] = Field(default_factory=dict)
+    """`[agents.NAME]` tables."""
+
+
+def tables_of_agents(value: object) -> object:
+    """`agents = [...]`, or tables `[agents.NAME]` with `load = [...]` in `[agents]`."""
+    if isinstance(value, (str, list, tuple)):
+        return {"load": split(value)}
+    if isinstance(value, Mapping) and "overrides" not in value:
+        tables = {key: table for key, table in value.items() if key != "load"}
+        return {"load": value.get("load", ()), "overrides": tables}
+    return value

@@ -1,0 +1,47 @@
+"""Settings of jobs, and of the workers that do them."""
+
+from pydantic import Field
+
+from llmasos.request import Queue
+from llmasos.settings.kinds import Queues, Section
+
+
+class WorkerSettings(Section):
+    """The processes that run agents."""
+
+    processes: int = Field(default=1, ge=0, le=64)
+    """How many workers `llmasos up` starts."""
+    threads: int = Field(default=8, ge=1, le=256)
+    """Jobs that one worker runs at the same time."""
+    queues: Queues = tuple(Queue)
+    """What it takes jobs from: `interactive`, `batch`."""
+    batch_threads: int | None = Field(default=None, ge=1)
+    """How many of its threads may run jobs of `batch`. None: half of them, or all of a worker that
+    takes no others."""
+    lease_seconds: float = Field(default=15.0, gt=0)
+    """After how long without a heartbeat another worker takes a job over."""
+    max_failures: int = Field(default=3, ge=1)
+    """How often a job may fail."""
+    max_lost_leases: int = Field(default=10, ge=1)
+    """How often a job's worker may vanish."""
+    drain_seconds: float = Field(default=10.0, ge=0)
+    """How long running jobs may go on after SIGTERM."""
+
+    @property
+    def threads_for_batch(self) -> int:
+        """How many threads may run jobs of `batch`, the default filled in."""
+        most = self.threads if Queue.INTERACTIVE not in self.queues else max(1, self.threads // 2)
+        return min(self.batch_threads or most, self.threads)
+
+
+class JobSettings(Section):
+    """Limits on requests and jobs."""
+
+    max_text: int = Field(default=20_000, ge=1)
+    """Longest message in characters."""
+    max_attachments: int = Field(default=10, ge=0)
+    """Most files with one message."""
+    deadline_seconds: float = Field(default=600.0, gt=0)
+    """How long a job may run before it is failed."""
+    per_user: int = Field(default=0, ge=0)
+    """How many jobs of one person, key or webhook run at a time. 0: as many as can."""
