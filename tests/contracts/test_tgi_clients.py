@@ -18,6 +18,14 @@ from text_generation.types import Grammar, Message, Tool
 ASK = [Message(role="user", content="Name three colours.")]
 PING = Tool(type="function", function={"name": "ping", "parameters": {"type": "object"}})
 SCHEMA = {"properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
+COUNT = "0, 1, 2, 3, 4, 5, 6, 7, 8,"
+"""So certain to go on as it does that what else the engine computes makes no difference."""
+FORCED = {
+    "properties": {"hi": {"const": "Hello there."}},
+    "required": ["hi"],
+    "additionalProperties": False,
+}
+"""An answer in which the model has no choice but that of spaces."""
 
 pytestmark = [  # all are the client's own doing
     pytest.mark.filterwarnings("ignore:The `dict` method is deprecated"),
@@ -126,14 +134,14 @@ def test_its_chat_stream_cannot_be_read_from_any_tgi_3_server(tgi: Client) -> No
 
 def test_the_asynchronous_client_is_served_alike(tgi: Client, tgi_async: AsyncClient) -> None:
     async def ask() -> tuple[Any, list[Any], Any]:
-        whole = await tgi_async.generate("The world is", max_new_tokens=3)
-        stream = tgi_async.generate_stream("The world is", max_new_tokens=3)
+        whole = await tgi_async.generate(COUNT, max_new_tokens=3)
+        stream = tgi_async.generate_stream(COUNT, max_new_tokens=3)
         events = [event async for event in stream]
         return whole, events, await tgi_async.chat(ASK, max_tokens=2)
 
     whole, events, chat = asyncio.run(ask())
 
-    assert whole.generated_text == tgi.generate("The world is", max_new_tokens=3).generated_text
+    assert whole.generated_text == tgi.generate(COUNT, max_new_tokens=3).generated_text
     assert events[-1].generated_text == whole.generated_text
     assert chat.usage["completion_tokens"] == 2
 
@@ -154,7 +162,11 @@ def test_openais_client_lists_the_model(open_ai: openai.OpenAI) -> None:
 
 
 def test_openais_client_chats(open_ai: openai.OpenAI) -> None:
-    told = {"model": "tgi", "messages": [{"role": "user", "content": "Say hi."}], "max_tokens": 4}
+    told = {"model": "tgi", "messages": [{"role": "user", "content": "Say hi."}], "max_tokens": 60}
+    told["response_format"] = {
+        "type": "json_schema",
+        "json_schema": {"name": "hi", "schema": FORCED},
+    }
 
     whole = open_ai.chat.completions.create(**told, temperature=0)
     stream = open_ai.chat.completions.create(
@@ -163,8 +175,11 @@ def test_openais_client_chats(open_ai: openai.OpenAI) -> None:
 
     *chunks, last = stream
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-    assert text == whole.choices[0].message.content
-    assert last.usage == whole.usage
+    assert json.loads(text) == json.loads(whole.choices[0].message.content or "")
+    assert last.usage is not None
+    assert whole.usage is not None
+    assert last.usage.prompt_tokens == whole.usage.prompt_tokens
+    assert last.usage.completion_tokens == len(chunks)
 
 
 def test_openais_client_gets_calls_streamed_and_whole(open_ai: openai.OpenAI) -> None:

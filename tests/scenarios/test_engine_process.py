@@ -73,7 +73,8 @@ def test_the_command_serves_and_ends_at_sigterm_in_the_middle_of_a_text(run: Any
     process = run("--port", str(port), "--max-total-tokens", "1500")
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: healthy(url))
-    body = {"inputs": "Once", "parameters": {"max_new_tokens": 1400, "top_k": 50}}
+    endless = {"type": "regex", "value": "[a-z ]{9000}"}
+    body = {"inputs": "Once", "parameters": {"max_new_tokens": 1400, "grammar": endless}}
     with httpx.stream("POST", f"{url}/generate_stream", json=body, timeout=60) as reply:
         next(reply.iter_lines())
         begun = time.monotonic()
