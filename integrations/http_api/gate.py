@@ -13,7 +13,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from integrations.http_api.refusals import answer
+from integrations.http_api.refusals import problem
 
 BODY_SECONDS = 30.0
 """How long a sender may take for its body."""
@@ -40,7 +40,7 @@ class Gate:
         headers = Headers(scope=scope)
         reason = None if scope["path"].startswith(SIGNED) else why_not_local(headers)
         if reason:
-            await answer(403, "NotAllowed", reason)(scope, receive, send)
+            await problem(scope, 403, "NotAllowed", reason)(scope, receive, send)
             return
         uploads = UPLOAD.fullmatch(scope["path"]) is not None
         limit, setting = self._largest_upload if uploads else self._largest_body
@@ -49,10 +49,10 @@ class Gate:
                 body = await _read(receive, headers.get("content-length", ""), limit)
         except TimeoutError:
             late = f"The body did not arrive within {BODY_SECONDS:.0f} seconds."
-            await answer(408, "RequestTimeout", late)(scope, receive, send)
+            await problem(scope, 408, "RequestTimeout", late)(scope, receive, send)
         except _TooLarge:
             large = f"The body is larger than {limit} bytes ({setting})."
-            response = answer(413, "ContentTooLarge", large)
+            response = problem(scope, 413, "ContentTooLarge", large)
             response.headers["connection"] = "close"  # the rest of it is not read
             await response(scope, receive, send)
         except _Gone:

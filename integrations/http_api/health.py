@@ -1,13 +1,12 @@
 """Health over HTTP: alive, ready, and figures for Prometheus."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from integrations.http_api.doors import Here, short
 from integrations.http_api.metrics import Metrics
+from integrations.http_api.refusals import problem
 
 router = APIRouter(tags=["health"])
 
@@ -19,16 +18,13 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", responses={503: {}})
-async def readyz(doors: Here) -> JSONResponse:
+async def readyz(request: Request, doors: Here) -> JSONResponse:
     """Whether broker, worker, engine and state all answer; names what doesn't."""
     missing = {name: why for name, why in (await short(doors.checks)).items() if why is not None}
     if not missing:
         return JSONResponse({"status": "ready"})
-    error: dict[str, Any] = {
-        "type": "NotReady",
-        "message": "; ".join(f"{name}: {why}" for name, why in missing.items()),
-    }
-    return JSONResponse({"status": "not ready", "missing": missing, "error": error}, 503)
+    words = "; ".join(f"{name}: {why}" for name, why in missing.items())
+    return problem(request.scope, 503, "NotReady", words, missing=missing)
 
 
 @router.get("/metrics", response_class=Response)

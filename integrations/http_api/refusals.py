@@ -1,9 +1,10 @@
-"""Refusals: every error as one form of answer, `{"error": {"type", "message"}}`, and its status.
+"""Refusals: every error as a problem (RFC 9457), and its status.
 
 The error tree's words are for people and go out as they are; what nobody foresaw says nothing of
-its inside. Start reading at `status_of`.
+its inside. What OpenAI's clients call answers in OpenAI's own form. Start reading at `problem`.
 """
 
+import inspect
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +12,13 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from integrations.webhooks.hooks import MalformedBody, UnknownHook
 from integrations.webhooks.source import Refused
+from llmasos import errors
 from llmasos.errors import (
     DownloadFailed,
     EngineError,
@@ -54,13 +58,39 @@ STATUSES: tuple[tuple[type[LLMasOSError], int], ...] = (
 )
 """The status of each kind of error, the most special first; any other is a 500."""
 
+TITLES = {
+    name: each.__doc__ or ""
+    for name, each in {**vars(errors), **{kind.__name__: kind for kind, _ in STATUSES}}.items()
+    if isinstance(each, type) and issubclass(each, LLMasOSError)
+}
+"""What each kind of error is, in a sentence."""
+
+PREFIX = "urn:llmasos:error:"
+"""What a problem's `type` begins with; a name of the error tree follows."""
+MEDIA_TYPE = "application/problem+json"
+OPENAI = ("/v1/chat/", "/v1/models")
+"""Routes whose callers know OpenAI's form of an error alone."""
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str
+    """Its kind: `urn:llmasos:error:` and a name of the error tree."""
+    title: str
+    """The kind in words, the same each time."""
+    status: int
+    """The answer's status."""
+    detail: str
+    """What happened, to what, and what to do next."""
+    instance: str
+    """This one request: `urn:llmasos:request:` and its id, which the log names, too."""
+
+
 DESCRIPTION: dict[int | str, dict[str, Any]] = {
-    status: {"description": words, "content": {"application/json": {"schema": {
-        "type": "object", "required": ["error"], "properties": {"error": {
-            "type": "object", "required": ["type", "message"],
-            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
-        }},
-    }}}}
+    status: {"description": words, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
     for status, words in (
         (400, "The request is malformed."),
         (403, "The caller may not do that."),
@@ -70,13 +100,34 @@ DESCRIPTION: dict[int | str, dict[str, Any]] = {
         (422, "The request has a wrong value."),
         (503, "Something that this stands on does not answer."),
     )
-}  # fmt: skip
-"""The refusals that every route may give, for `/docs`."""
+}
+"""The refusals that routes may give, for `/docs`."""
 
 
-def answer(status: int, kind: str, message: str) -> JSONResponse:
-    """An error as a response."""
-    return JSONResponse({"error": {"type": kind, "message": message}}, status)
+def problem(scope: Scope, status: int, kind: str, detail: str, **more: Any) -> JSONResponse:
+    """An error as a response to a request.
+
+    kind: a name of the error tree, or what HTTP calls it. more: members that this kind has besides.
+    """
+    if scope["path"].startswith(OPENAI):
+        return JSONResponse({"error": _as_openai_says(status, kind, detail)}, status)
+    request_id = scope.get("state", {}).get("request_id", "")
+    said = Problem(
+        type=PREFIX + kind,
+        title=_title(kind, status),
+        status=status,
+        detail=detail,
+        instance=f"urn:llmasos:request:{request_id}",
+    )
+    return JSONResponse({**said.model_dump(), **more}, status, media_type=MEDIA_TYPE)
+
+
+def refusal(scope: Scope, error: LLMasOSError) -> JSONResponse:
+    """An error of ours as a response to a request."""
+    status = status_of(error)
+    if status >= 500:
+        log.warning("http.failed", error_type=type(error).__name__, status=status)
+    return problem(scope, status, type(error).__name__, error.message())
 
 
 def status_of(error: LLMasOSError) -> int:
@@ -91,31 +142,43 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
-async def _ours(_request: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, LLMasOSError)
-    status = status_of(error)
-    if status >= 500:
-        log.warning("http.failed", error_type=type(error).__name__, status=status)
-    return answer(status, type(error).__name__, error.message())
+    return refusal(request.scope, error)
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """A body or parameter of the wrong form. The value given is not repeated."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return answer(400, "MalformedBody", f"The body is not JSON: {first['ctx']['error']}.")
+        words = f"The body is not JSON: {first['ctx']['error']}."
+        return problem(request.scope, 400, "MalformedBody", words)
     where = ".".join(str(part) for part in first["loc"])
-    return answer(422, "InvalidRequest", f"{where}: {first['msg']}.")
+    return problem(request.scope, 422, "InvalidRequest", f"{where}: {first['msg']}.")
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     """What the framework itself refuses: no such route, no such method, an unreadable body."""
     assert isinstance(error, HTTPException)
-    response = answer(
-        error.status_code,
-        HTTPStatus(error.status_code).phrase.title().replace(" ", ""),
-        str(error.detail),
-    )
+    kind = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
+    response = problem(request.scope, error.status_code, kind, str(error.detail))
     response.headers.update(error.headers or {})
     return response
+
+
+def _title(kind: str, status: int) -> str:
+    named = TITLES.get(kind)
+    return inspect.cleandoc(named).splitlines()[0] if named else HTTPStatus(status).phrase
+
+
+def _as_openai_says(status: int, kind: str, detail: str) -> dict[str, Any]:
+    """An error as OpenAI's clients read it."""
+    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    other = "invalid_request_error" if status < 500 else "server_error"
+    return {
+        "message": detail,
+        "type": kinds.get(status, other),
+        "param": None,
+        "code": "model_not_found" if kind == UnknownAgent.__name__ else kind,
+    }

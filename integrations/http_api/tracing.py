@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from integrations.http_api.metrics import Metrics
-from integrations.http_api.refusals import answer
+from integrations.http_api.refusals import problem
 
 log = structlog.get_logger()
 
@@ -36,6 +36,7 @@ class Tracing:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if SENSIBLE.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
         began, status = time.monotonic(), 0
 
         async def traced(message: Message) -> None:
@@ -53,7 +54,7 @@ class Tracing:
                 if status:
                     raise
                 words = f"Something went wrong here. The log names it under request {request_id}."
-                await answer(500, "InternalError", words)(scope, receive, traced)
+                await problem(scope, 500, "InternalError", words)(scope, receive, traced)
             finally:
                 seconds = time.monotonic() - began
                 self._metrics.handled(scope["method"], _route(scope), status, seconds)

@@ -259,8 +259,8 @@ def test_on_a_full_disk_nothing_is_promised_and_slack_comes_again(
         promised = [each.acknowledged for each in mine]
         stored = len(up.http("GET", "/v1/jobs").json()["jobs"])
 
-    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "HomeNotWritable")
-    assert FULL in answer.json()["error"]["message"]
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:llmasos:error:HomeNotWritable")
+    assert FULL in answer.json()["detail"]
     assert promised == [False, False]
     assert stored == before
     assert the_answer(sender, "C3", ts) == "echo: kept"

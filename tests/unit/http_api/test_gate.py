@@ -30,7 +30,7 @@ def test_a_name_that_is_not_this_machines_is_refused(desk: Any) -> None:
     answers = [desk.http.get("/v1/agents", headers={"host": host}) for host in FOREIGN]
 
     assert [answer.status_code for answer in answers] == [403] * len(FOREIGN)
-    assert {answer.json()["error"]["type"] for answer in answers} == {"NotAllowed"}
+    assert {answer.json()["type"] for answer in answers} == {"urn:llmasos:error:NotAllowed"}
 
 
 def test_every_name_of_this_machine_is_served(desk: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_body_over_the_limit_is_refused_while_it_is_read(
     )
 
     assert answer.status_code == 413
-    assert answer.json()["error"]["type"] == "ContentTooLarge"
+    assert answer.json()["type"] == "urn:llmasos:error:ContentTooLarge"
     assert desk.doors.jobs.list() == []
 
 
@@ -204,6 +204,6 @@ def test_what_nobody_foresaw_says_nothing_of_its_inside() -> None:
     answer = asyncio.run(asked())
 
     assert answer.status_code == 500
-    assert answer.json()["error"]["type"] == "InternalError"
-    assert "r1" in answer.json()["error"]["message"]
+    assert answer.json()["type"] == "urn:llmasos:error:InternalError"
+    assert "r1" in answer.json()["detail"]
     assert "secret" not in answer.text

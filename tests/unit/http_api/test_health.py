@@ -16,7 +16,7 @@ def test_what_does_not_answer_is_named(desk: Any) -> None:
     assert answer.status_code == 503
     assert {"worker", "engine"} <= set(answer.json()["missing"])
     assert "state" not in answer.json()["missing"]
-    assert "llmasos worker" in answer.json()["error"]["message"]
+    assert "llmasos worker" in answer.json()["detail"]
 
 
 def test_jobs_and_requests_are_counted_without_a_series_for_each_job(desk: Any) -> None:

@@ -115,7 +115,7 @@ def test_a_forged_delivery_is_refused_and_makes_nothing(hook: Any, case: str) ->
     answer = hook.http.post("/hooks/form", content=raw, headers=headers)
 
     assert answer.status_code == 401
-    assert answer.json()["error"]["type"] == "Refused"
+    assert answer.json()["type"] == "urn:llmasos:error:Refused"
     assert hook.doors.jobs.list() == []
 
 
@@ -159,12 +159,12 @@ def test_a_genuine_delivery_that_cannot_be_used_is_told_why(hook: Any, case: str
     answer = deliver(hook, body)
 
     assert answer.status_code == status
-    assert answer.json()["error"]["message"]
+    assert answer.json()["detail"]
     assert hook.doors.jobs.list() == []
 
 
 def test_a_missing_field_is_named(hook: Any) -> None:
-    message = deliver(hook, {"kind": "question", "subject": "A"}).json()["error"]["message"]
+    message = deliver(hook, {"kind": "question", "subject": "A"}).json()["detail"]
 
     assert "'form'" in message
     assert "'message'" in message

@@ -28,7 +28,7 @@ def test_a_job_that_is_not_there_is_not_found(desk: Any, rest: str) -> None:
     answers = [desk.http.request(method, f"/v1/jobs/{job}{rest}") for job in NOBODYS]
 
     assert [answer.status_code for answer in answers] == [404] * len(NOBODYS)
-    assert all(answer.json()["error"]["message"] for answer in answers)
+    assert all(answer.json()["detail"] for answer in answers)
 
 
 def test_jobs_are_listed_newest_first_page_by_page(desk: Any) -> None:
@@ -62,7 +62,7 @@ def test_a_list_that_makes_no_sense_is_refused(desk: Any, query: str) -> None:
     answer = desk.http.get(f"/v1/jobs?{query}")
 
     assert answer.status_code in (404, 422)
-    assert answer.json()["error"]["message"]
+    assert answer.json()["detail"]
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_can_be_run_again(desk: Any) -> None:
@@ -74,7 +74,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_can_be_run_again(desk: Any) -> N
     again = desk.http.post(f"/v1/jobs/{job}/retry")
 
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
-    assert (twice.status_code, twice.json()["error"]["type"]) == (409, "WrongJobState")
+    assert (twice.status_code, twice.json()["type"]) == (409, "urn:llmasos:error:WrongJobState")
     assert (retried.status_code, retried.json()["status"]) == (202, "queued")
     assert again.status_code == 409
 

@@ -107,7 +107,7 @@ def test_a_misspelt_collection_is_told_the_nearest(
 ) -> None:
     answer = http.request(method, f"/v1/knowledge/help-centre/{path}", json=body)
 
-    assert "Did you mean 'help-center'?" in answer.json()["error"]["message"]
+    assert "Did you mean 'help-center'?" in answer.json()["detail"]
 
 
 def test_who_has_the_right_finds_what_others_do_not(http: TestClient) -> None:
@@ -132,7 +132,7 @@ def test_a_search_that_makes_no_sense_is_refused(http: TestClient) -> None:
     answers = [http.post("/v1/knowledge/help-center/search", json=body) for body in bodies]
 
     assert [answer.status_code for answer in answers] == [422] * len(bodies)
-    assert all(answer.json()["error"]["message"] for answer in answers)
+    assert all(answer.json()["detail"] for answer in answers)
 
 
 def test_documents_are_removed_by_source_and_found_no_more(

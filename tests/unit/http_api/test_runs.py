@@ -10,6 +10,7 @@ import pytest
 from llmasos.events import Citation, Failure, Reply
 from llmasos.request import LOCAL, Principal, conversation_of
 
+PROBLEM = {"type", "title", "status", "detail", "instance"}
 REPLY = Reply(
     text="Within 14 days [1].",
     citations=(Citation(source="help/refunds.md", title="Refunds", quote="14 days", score=0.8),),
@@ -81,7 +82,7 @@ def test_a_repeat_is_the_same_job_and_another_content_a_conflict(desk: Any) -> N
 
     assert (first.status_code, again.status_code, other.status_code) == (202, 200, 409)
     assert first.json()["id"] == again.json()["id"]
-    assert other.json()["error"]["type"] == "IdempotencyConflict"
+    assert other.json()["type"] == "urn:llmasos:error:IdempotencyConflict"
     assert len(desk.doors.jobs.list()) == 1
 
 
@@ -95,7 +96,7 @@ def test_an_unknown_agent_is_answered_with_the_nearest(desk: Any) -> None:
     answer = desk.ask(agent="ehco")
 
     assert answer.status_code == 404
-    assert "Did you mean 'echo'?" in answer.json()["error"]["message"]
+    assert "Did you mean 'echo'?" in answer.json()["detail"]
 
 
 def test_the_local_caller_may_ask_on_behalf_of_others(desk: Any) -> None:
@@ -104,7 +105,7 @@ def test_the_local_caller_may_ask_on_behalf_of_others(desk: Any) -> None:
     guest = desk.ask(principal={"id": "slack:T2:U2", "member": False})
 
     assert (refused.status_code, taken.status_code, guest.status_code) == (403, 202, 403)
-    assert refused.json()["error"]["type"] == "NotAllowed"
+    assert refused.json()["type"] == "urn:llmasos:error:NotAllowed"
 
 
 def test_the_agents_that_the_caller_may_use_are_listed(desk: Any) -> None:
@@ -147,8 +148,8 @@ def test_a_wrong_request_is_refused_in_one_form_and_stores_nothing(desk: Any, ca
     )
 
     assert answer.status_code == status
-    assert set(answer.json()["error"]) == {"type", "message"}
-    assert answer.json()["error"]["message"]
+    assert set(answer.json()) == PROBLEM
+    assert answer.json()["detail"]
     assert desk.doors.jobs.list() == []
 
 
@@ -172,7 +173,7 @@ def test_a_malformed_body_is_refused_in_the_same_form(desk: Any, case: str) -> N
     )
 
     assert answer.status_code in (400, 422)
-    assert set(answer.json()["error"]) == {"type", "message"}
+    assert set(answer.json()) == PROBLEM
     assert desk.doors.jobs.list() == []
 
 
@@ -189,4 +190,4 @@ def test_a_strange_name_is_not_found(desk: Any, name: str) -> None:
     answer = desk.http.post(f"/v1/agents/{name}/runs", json={"text": "Hi"})
 
     assert answer.status_code == 404
-    assert answer.json()["error"]["message"]
+    assert answer.json()["detail"]

@@ -79,7 +79,7 @@ def test_what_cannot_be_taken_is_refused_and_makes_nothing(
     answer = http.post(PLACE, **sent)
 
     assert answer.status_code == status
-    assert said in answer.json()["error"]["message"]
+    assert said in answer.json()["detail"]
     assert http.get("/v1/knowledge").json()["collections"] == []
 
 
