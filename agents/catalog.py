@@ -62,11 +62,7 @@ class Catalog:
         users = self.find(name).users
         if users is None:
             return principal.member
-        if principal.id in users:
-            return True
-        ways = {f"team:{principal.team}", f"channel:{principal.channel}"}
-        ways |= {f"group:{group}" for group in principal.groups}
-        return principal.member and not ways.isdisjoint(users)
+        return principal.among(users)
 
     def choose(
         self, request: Request, history: Sequence[Message] = (), previous_agent: str | None = None

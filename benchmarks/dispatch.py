@@ -196,7 +196,7 @@ def _serve_ours(options: argparse.Namespace) -> None:
         channels={},
         turns=Turns(),
         settings=settings,
-        deadline_seconds=60.0,
+        limits=JobSettings(),
     )
     serve_worker(means, options.broker)
 

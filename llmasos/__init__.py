@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmasos.agent import Agent, agent, prompt
-    from llmasos.events import Artifact, Citation, Handoff, Reply, Status, Token
+    from llmasos.events import Approval, Artifact, Citation, Handoff, Reply, Status, Token
     from llmasos.generation import Message, Options
     from llmasos.llm import LLM
     from llmasos.request import Principal, Request
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LLM",
     "Agent",
+    "Approval",
     "Artifact",
     "Citation",
     "Handoff",
@@ -41,7 +42,7 @@ __all__ = [
 
 _MODULES = {
     "agent": ("Agent", "agent", "prompt"),
-    "events": ("Artifact", "Citation", "Handoff", "Reply", "Status", "Token"),
+    "events": ("Approval", "Artifact", "Citation", "Handoff", "Reply", "Status", "Token"),
     "generation": ("Message", "Options"),
     "llm": ("LLM",),
     "request": ("Principal", "Request"),

@@ -39,6 +39,7 @@ class Agent:
     model: the model alias that it uses; None is the installation's default.
     checked: show only text that passed its checks; by default true when it has knowledge.
     users: who may use it (principals, `team:…`, `channel:…`, `group:…`); None: every member.
+    reviewers: who must grant an answer of it before anyone sees it (as `users`, and `asker`).
     flow: its own generator function over a `Turn`; None is the declared agents' flow.
 
     Raises AgentDefinitionError or ToolDefinitionError when it is built wrongly.
@@ -54,6 +55,7 @@ class Agent:
     model: str | None = None
     checked: bool | None = None
     users: Sequence[str] | None = None
+    reviewers: Sequence[str] = ()
     flow: Flow | None = None
 
     def __post_init__(self) -> None:
@@ -63,11 +65,12 @@ class Agent:
                 "a name is 1 to 63 lower-case letters, digits, '_' or '-', begins with a letter, "
                 f"and is none of {', '.join(RESERVED)}",
             )
-        for word in ("knowledge", "examples", "tools"):
+        for word in ("knowledge", "examples", "tools", "reviewers"):
             if isinstance(getattr(self, word), str):
                 raise AgentDefinitionError(self.name, f"{word} must be a list, not a text")
         object.__setattr__(self, "knowledge", tuple(self.knowledge))
         object.__setattr__(self, "examples", tuple(self.examples))
+        object.__setattr__(self, "reviewers", tuple(self.reviewers))
         object.__setattr__(self, "tools", tuple(as_tool(each) for each in self.tools))
         if self.users is not None:
             object.__setattr__(self, "users", tuple(self.users))

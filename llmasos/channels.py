@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from llmasos.events import Failure, Reply
+from llmasos.events import Approval, Failure, Reply
 from llmasos.request import Request
+
+Outcome = Approval | Reply | Failure
+"""What an attempt at a job comes to: a question that it waits for, or its end."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,20 @@ class Post(Protocol):
         """Bring what is seen up to the draft. Losing one of these calls must not matter."""
         ...
 
-    def finish(self, outcome: Reply | Failure) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Bring the final content; returns when it is there. May be called again by another worker.
 
+        An `Approval` is final only until it is decided: the post stays open, for what comes then.
+        A place that has no means to decide shows `how_to_decide`. The payload of one about a reply
+        is for those who may decide, and nobody else.
         Raises ChannelRefused (for good) or ChannelUnavailable (try again later).
         """
         ...
+
+
+def how_to_decide(job_id: str) -> str:
+    """How people decide on an approval where there are no buttons."""
+    return f"Decide with `llmasos jobs approve {job_id}` or `llmasos jobs decline {job_id}`."
 
 
 class Channel(Protocol):

@@ -4,9 +4,14 @@ An agent yields these; the worker stores, streams and delivers them. Each is a f
 a `kind`, and goes over a wire as JSON. Knows nothing of where they go.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+ASKER = "asker"
+"""In a list of people: whoever sent the message."""
 
 
 class _Event(BaseModel):
@@ -101,6 +106,48 @@ class Reply(_Event):
         return cls.model_validate(plain)
 
 
+class Approval(_Event):
+    """A person must decide before the agent goes on.
+
+    The job leaves its worker until somebody has; then the agent's flow runs again from the start,
+    and `turn.decision(key)` has the answer.
+    """
+
+    kind: Literal["approval"] = "approval"
+    question: str
+    """What is asked, for a person."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "approval"
+    """Which of the job's questions this is; each needs one of its own."""
+    about: Literal["question", "call", "reply"] = "question"
+    """`call`: of a tool, `reply`: a finished answer; both are in the payload, ready to go."""
+    payload: dict[str, Any] = Field(default_factory=dict)
+    """Exactly what is decided on."""
+    to: tuple[str, ...] = (ASKER,)
+    """Who may decide: `asker`, principals, `team:…`, `channel:…`, `group:…`."""
+
+    @classmethod
+    def of_reply(cls, reply: Reply, to: tuple[str, ...]) -> "Approval":
+        """The question whether a finished answer may go out as it is."""
+        return cls(
+            key="reply",
+            about="reply",
+            question="The answer is written and waits until somebody approves it.",
+            payload={"reply": reply.model_dump(mode="json")},
+            to=to,
+        )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person has decided on an `Approval`."""
+
+    granted: bool
+    payload: Mapping[str, Any]
+    """Exactly what was decided on: act on this, not on what the model says now."""
+    by: str
+    """The principal who decided."""
+
+
 class Failure(_Event):
     """The job ended without an answer; the worker emits this, never an agent."""
 
@@ -118,7 +165,7 @@ class Restarted(_Event):
 
 
 Event = Annotated[
-    Status | Token | ToolCall | Citation | Artifact | Reply | Failure | Restarted,
+    Status | Token | ToolCall | Citation | Artifact | Approval | Reply | Failure | Restarted,
     Field(discriminator="kind"),
 ]
 

@@ -5,7 +5,8 @@ with knowledge answers as `grounded.py` says; the others stream what the model s
 instructions and the conversation. Start at `run`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from llmasos.agent import Emitted
 from llmasos.events import Reply, Token, ToolCall
@@ -15,6 +16,7 @@ from llmasos.language.phrases import say
 from llmasos.language.words import names, numbers
 from llmasos.prompting import PER_MESSAGE, budget, sampling, shortened, windowed
 from llmasos.tool_choice import choose_call
+from llmasos.tools import Tool, as_tool
 from llmasos.turn import Turn
 
 ONE_SENTENCE = 80
@@ -28,7 +30,7 @@ def run(turn: Turn) -> Iterator[Emitted]:
 
 def answer(turn: Turn) -> Iterator[Emitted]:
     """The flow of a declared agent."""
-    choice = choose_call(turn)
+    choice = _approved(turn) or choose_call(turn)
     if choice:
         tool, arguments = choice
         call = turn.call(tool, **arguments)
@@ -38,6 +40,15 @@ def answer(turn: Turn) -> Iterator[Emitted]:
         yield from grounded(turn)
     else:
         yield from converse(turn)
+
+
+def _approved(turn: Turn) -> tuple[Tool, Mapping[str, Any]] | None:
+    """The call that people were asked about in an earlier run: it is not chosen anew."""
+    for tool in map(as_tool, turn.agent.tools):
+        arguments = turn.approved_call(tool)
+        if arguments is not None:
+            return tool, arguments
+    return None
 
 
 def converse(turn: Turn, instructions: str | None = None) -> Iterator[Emitted]:

@@ -17,9 +17,19 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from sqlalchemy import Connection, RowMapping, func, or_, select, tuple_, update
 
+from llmasos import approvals
 from llmasos.acceptance import Acceptance, fingerprint
+from llmasos.approvals import ApprovalState, Waiting
 from llmasos.database import Database
-from llmasos.errors import IdempotencyConflict, JobCancelled, UnknownJob, WrongJobState
+from llmasos.errors import (
+    AlreadyDecided,
+    IdempotencyConflict,
+    JobCancelled,
+    NotAllowed,
+    NotApproved,
+    UnknownJob,
+    WrongJobState,
+)
 from llmasos.events import Failure, Reply
 from llmasos.generation import Usage
 from llmasos.queues import turn
@@ -55,7 +65,7 @@ class Delivery:
 
     address: str
     state: str
-    """`pending`, `delivered`, or `refused`: it will not be tried again."""
+    """`pending`; `asked`: what the job waits for stands there; `delivered`; `refused`: for good."""
     error: str | None = None
     """Why the last try failed."""
 
@@ -77,9 +87,13 @@ class Job:
     error: Failure | None
     usage: Usage
     deliveries: tuple[Delivery, ...] = ()
+    waiting: Waiting | None = None
+    """What a person must decide before it goes on."""
 
     @classmethod
-    def of_row(cls, row: RowMapping, brought: Sequence[Delivery] = ()) -> "Job":
+    def of_row(
+        cls, row: RowMapping, brought: Sequence[Delivery] = (), waiting: Waiting | None = None
+    ) -> "Job":
         """The job that a row of the table holds."""
         return cls(
             id=row["id"],
@@ -94,6 +108,7 @@ class Job:
             error=Failure.model_validate_json(row["error"]) if row["error"] else None,
             usage=Usage.model_validate_json(row["usage"]) if row["usage"] else Usage(),
             deliveries=tuple(brought),
+            waiting=waiting,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -106,6 +121,7 @@ class Job:
             "created_at": _iso(self.created_at),
             "started_at": _iso(self.started_at),
             "finished_at": _iso(self.finished_at),
+            "approval": self.waiting.as_json() if self.waiting else None,
             "reply": self.reply.as_json() if self.reply else None,
             "error": self.error.model_dump(exclude={"kind"}) if self.error else None,
             "usage": self.usage.model_dump(),
@@ -219,41 +235,58 @@ class Jobs:
                     tuple_(jobs.c.created_at, jobs.c.id) < tuple_(last.created_at, last.id)
                 )
             rows = connection.execute(query).mappings().all()
-            brought = _deliveries(connection, [row["id"] for row in rows])
-        return [Job.of_row(row, brought.get(row["id"], ())) for row in rows]
+            return _jobs_of(connection, rows)
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job: one that waits at once, one that runs as soon as its worker sees it.
 
         Raises UnknownJob, and WrongJobState when it is finished.
         """
-        failure = Failure(type="JobCancelled", message=JobCancelled(job_id).message())
         with self._database.writing() as connection:
-            stopped = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.status == JobStatus.QUEUED)
-                .values(
-                    status=JobStatus.CANCELLED,
-                    error=failure.model_dump_json(),
-                    finished_at=time.time(),
-                    attempt=jobs.c.attempt + 1,
-                    **settle_values(self._database, connection, job_id),
-                )
-            ).rowcount
-            if not stopped:
-                flagged = connection.execute(
-                    update(jobs)
-                    .where(jobs.c.id == job_id, jobs.c.status.in_(("running", "awaiting_approval")))
-                    .values(cancel_requested=True)
-                ).rowcount
-                job = _found(connection, job_id)
-                if not flagged:
-                    raise WrongJobState(job_id, job.status, "be cancelled")
-                return job
+            status = _locked(connection, job_id)
+            if status.finished:
+                raise WrongJobState(job_id, status, "be cancelled")
+            if status is JobStatus.RUNNING:
+                told = update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
+                connection.execute(told)
+                return _found(connection, job_id)
+            if status is JobStatus.AWAITING_APPROVAL:
+                approvals.close(connection, job_id, ApprovalState.WITHDRAWN)
+            stop(self._database, connection, job_id, JobCancelled(job_id).message())
             job = _found(connection, job_id)
             following = next_unsettled(connection, job.request.conversation)
         due = following or Due(job_id, job.request.queue)  # or what is left to do for itself
         self._wake(due.job_id, due.queue)
+        return job
+
+    def decide(self, job_id: str, granted: bool, by: Principal) -> Job:
+        """Decide on what a job waits for: it goes on then. A declined answer is never sent.
+
+        Raises UnknownJob, WrongJobState when it waits for nobody, AlreadyDecided, and NotAllowed
+        when it is not theirs to decide.
+        """
+        with self._database.writing() as connection:
+            status = _locked(connection, job_id)
+            job = _found(connection, job_id)
+            if job.waiting is None:
+                earlier = approvals.latest_state(connection, job_id)
+                if earlier is None:
+                    raise WrongJobState(job_id, status, "be approved or declined")
+                raise AlreadyDecided(job_id, earlier)
+            approval = job.waiting.approval
+            if not approvals.may_decide(approval, job.request.principal, by):
+                allowed = ", ".join(approval.to)
+                remedy = f"These may: {allowed}."
+                raise NotAllowed(by.name or by.id, f"decide on job {job_id}", remedy)
+            state = ApprovalState.GRANTED if granted else ApprovalState.DECLINED
+            approvals.close(connection, job_id, state, by)
+            if approval.about == "reply" and not granted:
+                words = NotApproved("The answer", "it was declined").message()
+                stop(self._database, connection, job_id, words)
+            else:
+                self._queue_again(connection, job_id)
+            job = _found(connection, job_id)
+        self._wake(job_id, job.request.queue)
         return job
 
     def retry(self, job_id: str) -> Job:
@@ -263,26 +296,12 @@ class Jobs:
         Raises UnknownJob, and WrongJobState when it did not fail.
         """
         with self._database.writing() as connection:
-            again = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.status.in_(("failed", "cancelled")))
-                .values(
-                    status=JobStatus.QUEUED,
-                    unsettled=True,
-                    due_at=self._database.now(),
-                    wake_at=self._database.now() + FIRST_SWEEP,
-                    attempt=jobs.c.attempt + 1,
-                    **dict.fromkeys(("failures", "lost_leases"), 0),
-                    wakes=1,
-                    **dict.fromkeys(("worker", "error", "finished_at"), None),
-                    cancel_requested=False,
-                )
-            ).rowcount
-            if again:
-                _forget_outcome(connection, job_id)
+            status = _locked(connection, job_id)
+            if status not in (JobStatus.FAILED, JobStatus.CANCELLED):
+                raise WrongJobState(job_id, status, "be run again")
+            _forget_outcome(connection, job_id)
+            self._queue_again(connection, job_id)
             job = _found(connection, job_id)
-        if not again:
-            raise WrongJobState(job_id, job.status, "be run again")
         self._wake(job_id, job.request.queue)
         return job
 
@@ -301,6 +320,24 @@ class Jobs:
             )
             return int(connection.execute(alive).scalar_one())
 
+    def _queue_again(self, connection: Connection, job_id: str) -> None:
+        """Let a job that no worker holds run from its start; whoever held it is fenced off."""
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id)
+            .values(
+                status=JobStatus.QUEUED,
+                unsettled=True,
+                due_at=self._database.now(),
+                wake_at=self._database.now() + FIRST_SWEEP,
+                attempt=jobs.c.attempt + 1,
+                **dict.fromkeys(("failures", "lost_leases"), 0),
+                wakes=1,
+                **dict.fromkeys(("worker", "error", "finished_at"), None),
+                cancel_requested=False,
+            )
+        )
+
     def _wake(self, job_id: str, queue: Queue) -> None:
         try:
             self._dispatcher.wake(job_id, queue)
@@ -308,19 +345,41 @@ class Jobs:
             log.warning("job.wake_failed", job=job_id, error=str(error))
 
 
-def settle_values(database: Database, connection: Connection, job_id: str) -> Mapping[str, Any]:
+def stop(database: Database, connection: Connection, job_id: str, why: str) -> None:
+    """Cancel a job that no worker runs; whoever brings something for it is fenced off."""
+    failure = Failure(type=JobCancelled.__name__, message=why)
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(
+            status=JobStatus.CANCELLED,
+            error=failure.model_dump_json(),
+            finished_at=time.time(),
+            attempt=jobs.c.attempt + 1,
+            **settle_values(database, connection, job_id),
+        )
+    )
+
+
+def settle_values(
+    database: Database, connection: Connection, job_id: str, waits_until: float | None = None
+) -> Mapping[str, Any]:
     """What a row becomes when its job has just ended or one round of deliveries is over.
 
-    While no address has had its first try the job holds up its conversation; a later try, due at
-    its own time, does not.
+    waits_until: when a job that waits for a person is given up; it holds nobody up. An ended job
+    holds up its conversation while no address has had its first try; a later try, due at its own
+    time, does not.
     """
     pending = select(deliveries.c.run_after, deliveries.c.tries).where(
         deliveries.c.job_id == job_id, deliveries.c.state == "pending"
     )
     rows = connection.execute(pending).all()
     first_time = any(row.tries == 0 for row in rows)
-    later = min((row.run_after for row in rows), default=None)
-    due = database.now() if first_time else later
+    times = [float(row.run_after) for row in rows]
+    if waits_until is not None:
+        first_time = False
+        times.append(waits_until)
+    due = database.now() if first_time else min(times, default=None)
     return {"unsettled": first_time, "due_at": due, "wake_at": 0.0, "wakes": 0, "worker": None}
 
 
@@ -397,7 +456,24 @@ def _found(connection: Connection, job_id: str) -> Job:
     row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
     if row is None:
         raise UnknownJob(job_id)
-    return Job.of_row(row, _deliveries(connection, [job_id]).get(job_id, ()))
+    return _jobs_of(connection, [row])[0]
+
+
+def _jobs_of(connection: Connection, rows: Sequence[RowMapping]) -> list[Job]:
+    """The jobs that these rows hold, and what other tables say of them."""
+    brought = _deliveries(connection, [row["id"] for row in rows])
+    awaiting = [row["id"] for row in rows if row["status"] == JobStatus.AWAITING_APPROVAL]
+    waiting = approvals.waiting(connection, awaiting) if awaiting else {}
+    return [Job.of_row(row, brought.get(row["id"], ()), waiting.get(row["id"])) for row in rows]
+
+
+def _locked(connection: Connection, job_id: str) -> JobStatus:
+    """A job's status, its row held for this transaction. Raises UnknownJob."""
+    query = select(jobs.c.status).where(jobs.c.id == job_id).with_for_update()
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise UnknownJob(job_id)
+    return JobStatus(found)
 
 
 def _deliveries(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[Delivery]]:
@@ -411,7 +487,8 @@ def _deliveries(connection: Connection, job_ids: Sequence[str]) -> dict[str, lis
 
 
 def _forget_outcome(connection: Connection, job_id: str) -> None:
-    """Make a finished job's deliveries, posts and unknown tool calls open again."""
+    """Let a finished job bring, post, ask and call what it did not see through before."""
+    approvals.forget(connection, job_id)
     of_job = deliveries.c.job_id == job_id
     fresh = {"state": "pending", "tries": 0, "run_after": 0.0, "error": None}
     connection.execute(update(deliveries).where(of_job).values(fresh))

@@ -5,6 +5,7 @@ Knows nothing of Slack, HTTP or the database.
 """
 
 import hashlib
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -46,6 +47,17 @@ class Principal(BaseModel):
     """The groups they are in."""
     member: bool = True
     """False for a guest from another organisation (Slack Connect)."""
+
+    def among(self, people: Collection[str]) -> bool:
+        """Whether a list of principals, `team:…`, `channel:…` and `group:…` names them.
+
+        A guest from another organisation must be named as such.
+        """
+        if self.id in people:
+            return True
+        ways = {f"team:{self.team}", f"channel:{self.channel}"}
+        ways |= {f"group:{group}" for group in self.groups}
+        return self.member and not ways.isdisjoint(people)
 
 
 LOCAL = Principal(id="local", name="local")

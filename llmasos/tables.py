@@ -100,7 +100,7 @@ deliveries = Table(
     metadata,
     Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
     Column("address", String(2000), primary_key=True),
-    Column("state", String(20), nullable=False),  # pending, delivered, refused
+    Column("state", String(20), nullable=False),  # pending, asked, delivered, refused
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("run_after", Double, nullable=False, server_default=text("0")),
     Column("error", Text),
@@ -132,6 +132,19 @@ tool_calls = Table(
     Column("result", Text),
 )
 Index("tool_calls_of", tool_calls.c.job_id, tool_calls.c.id)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("approval", Text, nullable=False),  # the whole Approval as JSON
+    Column("state", String(20), nullable=False),  # see `approvals.ApprovalState`
+    Column("asked_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("decided_by", String(200)),
+    Column("decided_at", Double),
+)
 
 leases = Table(
     "leases",

@@ -38,8 +38,11 @@ def choose_call(turn: Turn) -> tuple[Tool, dict[str, Any]] | None:
 
 
 def _fits(tool: Tool, text: str) -> bool:
-    """Whether a message speaks of what a tool is for; one with effects never fits."""
-    if tool.effect:
+    """Whether a message speaks of what a tool is for.
+
+    One with effects never fits unless people see the call before it is made.
+    """
+    if tool.effect and not tool.approvers:
         return False
     named = set(terms(tool.name.replace("_", " ")))
     about = named | {term for term in terms(tool.description) if term not in _GENERIC}

@@ -8,7 +8,7 @@ Start reading at `tool` and `Tool`.
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints, overload
 
@@ -33,6 +33,8 @@ class Tool:
     parameters: JSON Schema of its arguments.
     run: the function; it is called with keyword arguments.
     effect: whether calling it changes anything outside; such a tool is called at most once a job.
+    approvers: who must grant each call before it is made (`asker`, principals, `team:…`,
+    `channel:…`, `group:…`); none: it is called at once.
     arguments: checks and converts arguments; None: `run` does so itself.
     takes_turn: whether `run` wants the `Turn` as its first argument.
     """
@@ -42,6 +44,7 @@ class Tool:
     parameters: dict[str, Any]
     run: Callable[..., Any]
     effect: bool = False
+    approvers: tuple[str, ...] = ()
     arguments: type[BaseModel] | None = None
     takes_turn: bool = False
     turn: object = None  # a Turn knows its agent and an agent its tools, so this end stays blind
@@ -84,17 +87,26 @@ class Tool:
 @overload
 def tool(function: Callable[..., Any]) -> Tool: ...
 @overload
-def tool(*, effect: bool = False) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
-    function: Callable[..., Any] | None = None, *, effect: bool = False
+    *, effect: bool = False, approvers: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    *,
+    effect: bool = False,
+    approvers: Sequence[str] = (),
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a function: `@tool`, or `@tool(effect=True)` if it changes anything.
 
+    approvers: who must grant each call first; a tool that needs this has an effect.
     Raises ToolDefinitionError for a parameter without a type or a description.
     """
     if function is not None:
-        return _of_function(function, effect=effect)
-    return lambda each: _of_function(each, effect=effect)
+        return _of_function(function)
+    if isinstance(approvers, str):
+        raise ToolDefinitionError("tool", "approvers must be a list, not a text")
+    changes: dict[str, Any] = {"effect": effect or bool(approvers), "approvers": tuple(approvers)}
+    return lambda each: replace(_of_function(each), **changes)
 
 
 def as_tool(each: Any) -> Tool:
@@ -107,11 +119,11 @@ def as_tool(each: Any) -> Tool:
     if all(hasattr(each, word) for word in ("name", "description", "args_schema", "invoke")):
         return _of_langchain(each)
     if callable(each):
-        return _of_function(each, effect=False)
+        return _of_function(each)
     raise ToolDefinitionError(repr(each), "a tool is a function, a Tool or a LangChain tool")
 
 
-def _of_function(function: Callable[..., Any], *, effect: bool) -> Tool:
+def _of_function(function: Callable[..., Any]) -> Tool:
     name = getattr(function, "__name__", type(function).__name__)
     if name == "<lambda>":
         raise ToolDefinitionError(name, "a tool needs a name: write it as a function with `def`")
@@ -141,7 +153,6 @@ def _of_function(function: Callable[..., Any], *, effect: bool) -> Tool:
         description=described.summary,
         parameters=schema,
         run=function,
-        effect=effect,
         arguments=model,
         takes_turn=takes_turn,
     )

@@ -4,12 +4,16 @@ The worker builds it, the agent's flow works on it. Its parts are ports, so that
 same under a worker and under a test. Knows nothing of queues and channels.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pydantic_core import to_json
+
 from llmasos.agent import Agent
-from llmasos.events import Status, ToolCall
+from llmasos.errors import NotApproved
+from llmasos.events import Approval, Decision, Status, ToolCall
 from llmasos.generation import Message
 from llmasos.llm import LLM
 from llmasos.request import Attachment, Principal, Request
@@ -32,6 +36,27 @@ class ToolJournal(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What is known from before this run."""
+
+    history: Sequence[Message] = ()
+    """The conversation before this message, oldest first."""
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """What people have decided in this job, by the approval's key."""
+
+
+class Suspended(BaseException):
+    """The flow cannot go on before a person has decided; the worker runs it again then.
+
+    No `Exception`, so that no flow's `except Exception` takes it for a failure.
+    """
+
+    def __init__(self, approval: Approval) -> None:
+        super().__init__(approval)
+        self.approval = approval
+
+
 def _go_on() -> None:
     """Nothing stands in the way."""
 
@@ -48,6 +73,8 @@ class Turn:
     journal: ToolJournal
     history: Sequence[Message] = ()
     """The conversation before this message, oldest first."""
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """What people have decided in this job, by the approval's key."""
     job_id: str = ""
     checkpoint: Callable[[], None] = field(default=_go_on)
     """Call it in long work: raises JobCancelled, DeadlineExceeded or LeaseLost."""
@@ -79,7 +106,47 @@ class Turn:
             query, collections=tuple(self.agent.knowledge), principal=self.principal, k=k
         )
 
+    def decision(self, key: str) -> Decision | None:
+        """What was decided on the `Approval` with this key; None: it was not asked yet."""
+        return self.decisions.get(key)
+
     def call(self, tool: Tool, **arguments: Any) -> ToolCall:
-        """Call one of the agent's tools; a tool with effects at most once for a job."""
+        """Call one of the agent's tools; a tool with effects at most once for a job.
+
+        A tool with `approvers` is called once they grant it, with the arguments that they saw; the
+        flow ends here until then, and is run again.
+        Raises NotApproved when they do not grant it.
+        """
+        if tool.approvers:
+            arguments = self._granted(tool, arguments)
         result = self.journal.call(tool.bound(self), arguments)
         return ToolCall(name=tool.name, arguments=arguments, result=result)
+
+    def approved_call(self, tool: Tool) -> Mapping[str, Any] | None:
+        """The arguments of a call of this tool that was asked for in an earlier run, if any."""
+        decision = self.decision(_key_of(tool))
+        return decision.payload["arguments"] if decision else None
+
+    def _granted(self, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that were granted. Raises Suspended or NotApproved."""
+        decision = self.decision(_key_of(tool))
+        if decision is None:
+            tool.checked(arguments)  # what does not fit is refused before anyone is asked
+            plain = json.loads(to_json(dict(arguments), fallback=str))
+            said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
+            raise Suspended(
+                Approval(
+                    key=_key_of(tool),
+                    about="call",
+                    question=f"May I call {tool.name}({said})?",
+                    payload={"tool": tool.name, "arguments": plain},
+                    to=tool.approvers,
+                )
+            )
+        if not decision.granted:
+            raise NotApproved(f"The call of '{tool.name}'", "it was declined")
+        return dict(decision.payload["arguments"])
+
+
+def _key_of(tool: Tool) -> str:
+    return f"call:{tool.name}"

@@ -105,7 +105,7 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
         channels=load_channels(settings),
         turns=turns,
         settings=settings.worker,
-        deadline_seconds=settings.jobs.deadline_seconds,
+        limits=settings.jobs,
     )
     concurrency = {name: each.concurrency for name, each in settings.agents.overrides.items()}
     limits = Limits(settings.jobs.per_user, {k: v for k, v in concurrency.items() if v})

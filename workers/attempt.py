@@ -8,15 +8,16 @@ what agents and places there are is decided in `app.py`. Start reading at `Attem
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
+from llmasos import approvals
 from llmasos.bus import EventBus
-from llmasos.channels import Channel, Draft, Turnover
+from llmasos.channels import Channel, Draft, Outcome, Turnover
 from llmasos.conversations import Conversations
 from llmasos.database import Database
 from llmasos.errors import (
@@ -30,14 +31,16 @@ from llmasos.errors import (
     JobError,
     LeaseLost,
     LLMasOSError,
+    NotApproved,
     RetriesExhausted,
     UsageError,
 )
-from llmasos.events import Event, Failure, Reply, Restarted, Status, Token
+from llmasos.events import Approval, Event, Failure, Reply, Restarted, Status, Token
 from llmasos.flow import run
-from llmasos.generation import Message, Usage
+from llmasos.generation import Usage
 from llmasos.jobs import Dispatcher, Due, Job
-from llmasos.settings import WorkerSettings
+from llmasos.settings import JobSettings, WorkerSettings
+from llmasos.turn import Memory, Suspended, ToolJournal, Turn
 from workers.claims import Claim
 from workers.courier import Courier, Couriers, channel_of
 from workers.journal import DatabaseJournal, PostJournal
@@ -45,9 +48,6 @@ from workers.keeper import Hold, Keeper
 from workers.outcomes import Outcomes
 from workers.retries import WORTH_ANOTHER_TRY, wait_before_retry
 from workers.transcript import Transcript, emissions
-
-if TYPE_CHECKING:  # a turn is handed over to the agent; nothing of it is needed here
-    from llmasos.turn import ToolJournal, Turn
 
 log = structlog.get_logger()
 
@@ -57,6 +57,9 @@ DELIVERY_SECONDS = 300.0
 """How long one round of bringing an outcome may take."""
 COMMIT_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between the tries to commit an outcome while the database does not answer."""
+
+REPLY_KEY = Approval.of_reply(Reply(text=""), ()).key
+"""The key under which a finished answer is decided on."""
 
 T = TypeVar("T")
 PASSED_ON: tuple[type[Exception], ...] = (LLMasOSError, *WORTH_ANOTHER_TRY)
@@ -70,11 +73,11 @@ class Turns(Protocol):
     def begin(
         self,
         job: Job,
-        history: Sequence[Message],
-        journal: "ToolJournal",
+        memory: Memory,
+        journal: ToolJournal,
         checkpoint: Callable[[], None],
         usage: Usage,
-    ) -> "Turn":
+    ) -> Turn:
         """The turn. usage: where the tokens of its calls are counted.
 
         Raises what `agents.catalog` raises, UnknownAgent for one.
@@ -92,7 +95,7 @@ class Means:
     channels: Mapping[str, Channel]
     turns: Turns
     settings: WorkerSettings
-    deadline_seconds: float
+    limits: JobSettings
 
 
 class Attempt:
@@ -101,14 +104,15 @@ class Attempt:
     def __init__(self, means: Means, keeper: Keeper, claim: Claim) -> None:
         self._means, self._keeper, self._claim = means, keeper, claim
         self._outcomes = Outcomes(means.database)
-        self._usage = Usage()
+        self._agent = claim.job.agent  # the router may choose another
+        self._usage = claim.job.usage.model_copy()  # what earlier runs used counts, too
         self._began = time.monotonic()
         self._concluding = threading.Lock()  # taken once and kept
         self._log = log.bind(job=claim.job.id, attempt=claim.attempt)
         self._couriers = Couriers(
             lambda agent: [self._courier(address, agent) for address in claim.addresses]
         )
-        self._hold = Hold(claim, means.deadline_seconds, self.stop)
+        self._hold = Hold(claim, means.limits.deadline_seconds, self.stop)
 
     def go(self) -> None:
         """Do what is left to do for this job. Raises nothing: every end is an outcome or a log."""
@@ -146,7 +150,9 @@ class Attempt:
             self._publish(Restarted())
         try:
             self._refuse_poison()
-            agent, reply = self._run_agent()
+            reply = self._run_agent()
+        except Suspended as wait:
+            self._suspend(wait.approval)
         except LeaseLost:
             raise
         except JobError as error:
@@ -157,7 +163,7 @@ class Attempt:
             self._failed(error)
         else:
             self._conclude(
-                lambda: self._outcomes.succeed(self._claim, agent, reply, self._usage), reply
+                lambda: self._outcomes.succeed(self._claim, self._agent, reply, self._usage), reply
             )
 
     def _refuse_poison(self) -> None:
@@ -166,16 +172,27 @@ class Attempt:
         if lost > self._means.settings.max_lost_leases:
             raise RetriesExhausted(self._claim.job.id, lost, "its worker died while it ran")
 
-    def _run_agent(self) -> tuple[str, Reply]:
-        """Run the agent; gives its name and its reply."""
+    def _run_agent(self) -> Reply:
+        """Run the agent; gives its reply. Raises Suspended when it waits for a person."""
         job, means = self._claim.job, self._means
-        history = Conversations(means.database).history(job.request.conversation, job.id)
+        memory = self._recall()
+        draft = memory.decisions.get(REPLY_KEY)
+        if draft is not None and draft.granted:
+            return Reply.model_validate(draft.payload["reply"])
         journal = DatabaseJournal(means.database, job.id, self._claim.attempt)
-        turn = means.turns.begin(job, history, journal, self._hold.checkpoint, self._usage)
+        turn = means.turns.begin(job, memory, journal, self._hold.checkpoint, self._usage)
         agent = turn.agent
+        if agent.name != job.agent:
+            self._agent = agent.name
+            self._outcomes.routed(self._claim, agent.name)
         self._couriers.start(agent.name)
         self._couriers.show(Draft(status=FIRST_STATUS))
-        transcript = Transcript(agent.name, checked=bool(agent.checked))
+        transcript = Transcript(
+            agent.name,
+            checked=bool(agent.checked),
+            reviewed=bool(agent.reviewers),
+            decided=memory.decisions.keys(),
+        )
         flow = emissions(agent.name, self._guarded(agent.name, lambda: run(turn)))
         try:
             while not transcript.replied:
@@ -189,7 +206,19 @@ class Attempt:
             if close is not None:
                 self._guarded(agent.name, close)
         self._hold.checkpoint()
-        return agent.name, transcript.reply()
+        reply = transcript.reply()
+        if agent.reviewers:
+            raise Suspended(Approval.of_reply(reply, tuple(agent.reviewers)))
+        return reply
+
+    def _recall(self) -> Memory:
+        """What was said before in the conversation, and what people decided since the first run."""
+        job, database = self._claim.job, self._means.database
+        history = Conversations(database).history(job.request.conversation, job.id)
+        if job.attempts == 1:
+            return Memory(history)
+        with database.reading() as connection:
+            return Memory(history, approvals.decisions(connection, job.id))
 
     def _guarded(self, agent: str, step: Callable[[], T]) -> T:
         """Run a step of an agent's code; an error that is none of ours is said to be its own."""
@@ -210,6 +239,8 @@ class Attempt:
         if self._usage.first_token_ms is None and isinstance(emitted, (str, Token)):
             self._usage.first_token_ms = self._elapsed_ms()
         event = transcript.take(emitted)
+        if isinstance(event, Approval):
+            raise Suspended(event)
         if event is None or isinstance(event, Reply):
             return
         self._publish(event)
@@ -232,26 +263,37 @@ class Attempt:
         status = f"That did not work; trying again in {wait:.0f} s …"
         self._publish(Status(text=status))
         self._hold.closing = True
-        self._insist(lambda: self._outcomes.try_again(self._claim, wait))
+        self._insist(lambda: self._outcomes.try_again(self._claim, self._usage, wait))
         self._couriers.abandon(Draft(status=status))
         self._keeper.release(self._hold)
 
+    def _suspend(self, approval: Approval) -> None:
+        """Leave this thread to others until a person has decided."""
+        seconds = self._means.limits.approval_seconds
+        self._conclude(
+            lambda: self._outcomes.suspend(
+                self._claim, self._agent, approval, self._usage, seconds
+            ),
+            approval,
+        )
+
     def _conclude_failed(self, error: Exception) -> None:
-        failure = Failure(type=type(error).__name__, message=_for_people(error))
-        cancelled = isinstance(error, JobCancelled)
+        cancelled = isinstance(error, (JobCancelled, NotApproved))
+        kind = JobCancelled.__name__ if cancelled else type(error).__name__
+        failure = Failure(type=kind, message=_for_people(error))
         self._conclude(
             lambda: self._outcomes.fail(self._claim, failure, self._usage, cancelled=cancelled),
             failure,
         )
 
-    def _conclude(self, commit: Callable[[], Due | None], outcome: Reply | Failure) -> None:
-        """Commit the outcome, then bring it, then let the job go. Once for an attempt."""
+    def _conclude(self, commit: Callable[[], Due | None], outcome: Outcome) -> None:
+        """Commit what came of this attempt, then bring it, then let the job go. Once only."""
         if not self._concluding.acquire(blocking=False):
             return
         self._usage.total_ms = self._elapsed_ms()
         self._hold.closing = not self._claim.addresses
         following = self._insist(commit)
-        kind = outcome.type if isinstance(outcome, Failure) else "answered"
+        kind = outcome.type if isinstance(outcome, Failure) else outcome.kind
         self._log.info("job.concluded", outcome=kind, ms=round(self._usage.total_ms))
         self._publish(outcome)
         if self._claim.addresses:
@@ -260,12 +302,17 @@ class Attempt:
         self._wake(following)
 
     def _deliver_again(self) -> None:
-        """Bring an outcome that an earlier attempt committed."""
+        """Bring what an earlier attempt committed: an outcome, or what people are asked."""
         job = self._claim.job
-        outcome = job.reply or job.error
+        asked = job.waiting.approval if job.waiting else None
+        outcome = job.reply or job.error or asked
         if outcome is None or not self._concluding.acquire(blocking=False):
             return
-        if self._claim.lost_leases > self._means.settings.max_lost_leases:
+        following: Due | None
+        if self._claim.expired:
+            self._hold.closing = True
+            following = self._outcomes.expire(self._claim)
+        elif self._claim.lost_leases > self._means.settings.max_lost_leases:
             for address in self._claim.addresses:
                 self._brought(address, ChannelRefused(address, "workers died bringing it"))
             following = self._outcomes.settle(self._claim)
@@ -274,11 +321,11 @@ class Attempt:
         self._keeper.release(self._hold)
         self._wake(following)
 
-    def _deliver(self, outcome: Reply | Failure) -> Due | None:
+    def _deliver(self, outcome: Outcome) -> Due | None:
         """Bring a committed outcome to every address; gives the job whose turn it is then."""
         # From here on the deadline is that of bringing it, and it is kept here.
         self._hold.deadline = float("inf")
-        self._couriers.start(self._claim.job.agent)
+        self._couriers.start(self._agent)
         for address in self._couriers.finish(outcome, DELIVERY_SECONDS):
             late = ChannelUnavailable(address, f"took more than {DELIVERY_SECONDS:.0f} s")
             self._brought(address, late)
@@ -326,6 +373,8 @@ class Attempt:
                 self._log.debug("job.wake_failed", next=due.job_id, error=str(error))
 
     def _publish(self, event: Event) -> None:
+        if isinstance(event, Approval):  # what is decided on is shown to those who may read the job
+            event = event.model_copy(update={"payload": {}})
         self._means.bus.publish(self._claim.job.id, self._claim.attempt, event)
 
     def _elapsed_ms(self) -> float:
@@ -334,7 +383,7 @@ class Attempt:
 
 def _for_people(error: Exception) -> str:
     """What failed and what happens next, for whoever asked."""
-    if isinstance(error, (UsageError, JobCancelled)):
+    if isinstance(error, (UsageError, JobCancelled, NotApproved)):
         return str(error)
     words = str(error) if isinstance(error, LLMasOSError) else f"An error came up: {error}"
     return f"{words} Please ask again later." if not isinstance(error, JobError) else words

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from llmasos import approvals
 from llmasos.database import Database
 from llmasos.errors import LeaseLost
 from llmasos.jobs import FIRST_SWEEP, Job, JobStatus
@@ -49,8 +50,13 @@ class Claim:
 
     @property
     def only_delivery(self) -> bool:
-        """Whether its outcome is stored, so that only bringing it is left."""
-        return self.job.status.finished
+        """Whether only bringing something is left: its stored outcome, or what it asks people."""
+        return self.job.status is not JobStatus.RUNNING
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has waited for a person for as long as it may."""
+        return self.job.waiting is not None and not self.addresses  # what else would it be due for
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,10 @@ class Claims:
             )
             if row is None:
                 return None
-            job = Job.of_row(row)
+            waiting = None
+            if row["status"] == JobStatus.AWAITING_APPROVAL:
+                waiting = approvals.waiting(connection, [row["id"]])[row["id"]]
+            job = Job.of_row(row, waiting=waiting)
             open_now = {"job_id": job.id}
             found = (
                 connection.scalars(self._open_addresses, open_now) if job.request.reply_to else ()

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
-from llmasos.channels import Channel, Draft, Journal, Post, Turnover
+from llmasos.channels import Channel, Draft, Journal, Outcome, Post, Turnover
 from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost
-from llmasos.events import Failure, Reply
 
 log = structlog.get_logger()
 
@@ -35,7 +34,7 @@ class Courier:
         self._channel, self._turn, self._journal, self._done = channel, turn, journal, done
         self._news = threading.Condition()
         self._draft: Draft | None = None
-        self._outcome: Reply | Failure | None = None
+        self._outcome: Outcome | None = None
         self._abandoned = False
         self._ended = threading.Event()
         self._log = log.bind(job=turn.job_id, address=address)
@@ -50,7 +49,7 @@ class Courier:
             self._draft = draft
             self._news.notify()
 
-    def finish(self, outcome: Reply | Failure) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Bring this; it is committed."""
         with self._news:
             self._outcome = outcome
@@ -126,7 +125,7 @@ class Courier:
             self._broke("courier.draft_lost", error)
         return post.interval
 
-    def _brought(self, post: Post | None, outcome: Reply | Failure) -> ChannelError | None:
+    def _brought(self, post: Post | None, outcome: Outcome) -> ChannelError | None:
         """Bring the outcome; gives why it is not there if it is not."""
         try:
             (post or self._open()).finish(outcome)
@@ -172,7 +171,7 @@ class Couriers:
         for each in self._couriers:
             each.show(draft)
 
-    def finish(self, outcome: Reply | Failure, timeout: float) -> list[str]:
+    def finish(self, outcome: Outcome, timeout: float) -> list[str]:
         """Bring the outcome everywhere and wait; gives the addresses that took too long."""
         for each in self._couriers:
             each.finish(outcome)

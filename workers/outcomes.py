@@ -7,14 +7,16 @@ stale worker, an agent that overran its deadline) gets LeaseLost. Start reading 
 import time
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from llmasos import approvals
+from llmasos.approvals import ApprovalState
 from llmasos.conversations import remember
 from llmasos.database import Database
-from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost
-from llmasos.events import Failure, Reply
+from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost, NotApproved
+from llmasos.events import Approval, Failure, Reply
 from llmasos.generation import Usage
-from llmasos.jobs import Due, JobStatus, next_unsettled, settle_values
+from llmasos.jobs import Due, JobStatus, next_unsettled, settle_values, stop
 from llmasos.tables import deliveries, jobs
 from workers.claims import Claim, fence
 from workers.retries import wait_before_redelivery
@@ -66,7 +68,43 @@ class Outcomes:
             )
             return self._following(connection, claim)
 
-    def try_again(self, claim: Claim, wait: float) -> None:
+    def suspend(
+        self, claim: Claim, agent: str, approval: Approval, usage: Usage, seconds: float
+    ) -> Due | None:
+        """Have the job wait for a person. agent: who asks; seconds: how long it waits at most.
+
+        Gives what `succeed` gives.
+        """
+        with self._database.writing() as connection:
+            until = connection.execute(select(self._database.now())).scalar_one() + seconds
+            values: dict[str, Any] = {"due_at": until, "unsettled": False, "worker": None}
+            self._write(
+                connection,
+                claim,
+                status=JobStatus.AWAITING_APPROVAL,
+                agent=agent,
+                usage=usage.model_dump_json(),
+                lost_leases=0,
+                **({} if claim.addresses else values),
+            )
+            approvals.ask(connection, claim.job.id, approval, until)
+            return self._following(connection, claim)
+
+    def expire(self, claim: Claim) -> Due:
+        """Cancel a job that nobody has decided on in time; gives what is to be woken."""
+        words = NotApproved("What was asked for", "nobody decided in time").message()
+        with self._database.writing() as connection:
+            fence(connection, claim.job.id, claim.attempt)
+            approvals.close(connection, claim.job.id, ApprovalState.EXPIRED)
+            stop(self._database, connection, claim.job.id, words)
+        return Due(claim.job.id, claim.job.request.queue)  # somebody must bring that
+
+    def routed(self, claim: Claim, agent: str) -> None:
+        """The router has chosen an agent: its limits count this job from now on."""
+        with self._database.writing(durable="later") as connection:
+            self._write(connection, claim, agent=agent)
+
+    def try_again(self, claim: Claim, usage: Usage, wait: float) -> None:
         """Put the job back into the queue after a failure. wait: for so many seconds."""
         with self._database.writing() as connection:
             due = connection.execute(select(self._database.now())).scalar_one() + wait
@@ -75,14 +113,19 @@ class Outcomes:
                 claim,
                 status=JobStatus.QUEUED,
                 failures=claim.failures + 1,
+                usage=usage.model_dump_json(),
                 due_at=due,
                 wake_at=due,
                 worker=None,
             )
 
     def delivered(self, claim: Claim, address: str) -> None:
-        """The answer stands at an address."""
-        self._deliver(claim, address, state="delivered", error=None)
+        """The answer, or what the job asks, stands at an address."""
+        with self._database.writing() as connection:
+            status = fence(connection, claim.job.id, claim.attempt)
+            asks = status == JobStatus.AWAITING_APPROVAL
+            state = "asked" if asks else "delivered"
+            _note(connection, claim, address, state=state, error=None)
 
     def undelivered(self, claim: Claim, address: str, error: ChannelError) -> float | None:
         """The answer could not be brought to an address.
@@ -94,7 +137,10 @@ class Outcomes:
             wait = wait_before_redelivery(tries, error.retry_after)
         state = "refused" if wait is None else "pending"
         later = 0.0 if wait is None else self._database.now() + wait
-        self._deliver(claim, address, state=state, tries=tries, error=str(error), run_after=later)
+        with self._database.writing() as connection:
+            fence(connection, claim.job.id, claim.attempt)
+            values = {"state": state, "tries": tries, "error": str(error), "run_after": later}
+            _note(connection, claim, address, **values)
         return wait
 
     def settle(self, claim: Claim) -> Due | None:
@@ -103,11 +149,13 @@ class Outcomes:
         Gives the job whose turn it is now in the conversation.
         """
         with self._database.writing() as connection:
-            fence(connection, claim.job.id, claim.attempt)
+            status, until = fence(connection, claim.job.id, claim.attempt), None
+            if status == JobStatus.AWAITING_APPROVAL:
+                until = approvals.waiting(connection, [claim.job.id])[claim.job.id].expires_at
             connection.execute(
                 update(jobs)
                 .where(jobs.c.id == claim.job.id)
-                .values(settle_values(self._database, connection, claim.job.id))
+                .values(settle_values(self._database, connection, claim.job.id, until))
             )
             return next_unsettled(connection, claim.job.request.conversation)
 
@@ -135,11 +183,11 @@ class Outcomes:
                 connection.execute(deliveries.select().where(*of_this)).mappings().one()["tries"]
             )
 
-    def _deliver(self, claim: Claim, address: str, **values: Any) -> None:
-        with self._database.writing() as connection:
-            fence(connection, claim.job.id, claim.attempt)
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.job_id == claim.job.id, deliveries.c.address == address)
-                .values(**values)
-            )
+
+def _note(connection: Connection, claim: Claim, address: str, **values: Any) -> None:
+    """Write how far the answer has come to an address."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.job_id == claim.job.id, deliveries.c.address == address)
+        .values(**values)
+    )

@@ -3,28 +3,35 @@
 Pure: no clock, no database, no channel.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from llmasos.channels import Draft
 from llmasos.errors import AgentBroke, EmptyReply
-from llmasos.events import Artifact, Citation, Event, Reply, Status, Token, ToolCall
+from llmasos.events import Approval, Artifact, Citation, Event, Reply, Status, Token, ToolCall
 
-SHOWN = (Status, Token, ToolCall, Citation, Artifact, Reply)
+SHOWN = (Status, Token, ToolCall, Citation, Artifact, Approval, Reply)
 """What an agent may emit."""
+PARTS = (Token, Citation, Artifact)
+"""What of it is a part of the answer."""
+Lasting = TypeVar("Lasting", Approval, Reply)
 
 
 class Transcript:
     """Takes an agent's emissions one by one.
 
-    checked: whether the agent shows only what passed its checks.
+    checked: whether the agent shows only what passed its checks. reviewed: whether nothing of the
+    answer is shown before a person has read it. decided: keys of what people have decided.
     """
 
-    def __init__(self, agent: str, *, checked: bool) -> None:
+    def __init__(
+        self, agent: str, *, checked: bool, reviewed: bool = False, decided: Collection[str] = ()
+    ) -> None:
         self._agent, self._checked = agent, checked
+        self._reviewed, self._decided = reviewed, decided
         self._status = ""
         self._text: list[str] = []
         self._withheld = False
@@ -40,7 +47,7 @@ class Transcript:
     @property
     def draft(self) -> Draft:
         """What people should see at the moment."""
-        return Draft(status=self._status, text="".join(self._text))
+        return Draft(status=self._status, text="" if self._reviewed else "".join(self._text))
 
     def take(self, emitted: Any) -> Event | None:
         """Take one emission; gives the event that may be seen, None when nobody may see it.
@@ -64,9 +71,11 @@ class Transcript:
                 self._citations.append(event)
             case Artifact():
                 self._artifacts.append(event)
+            case Approval():
+                return self._asked(event)
             case Reply():
                 self._reply = event
-        return event
+        return None if self._reviewed and isinstance(event, PARTS) else event
 
     def reply(self) -> Reply:
         """The reply: the agent's own, or one made of what it has shown.
@@ -83,12 +92,26 @@ class Transcript:
         reason = "none of its text had passed its checks" if self._withheld else "it ended silently"
         raise EmptyReply(self._agent, reason)
 
-    def _stored(self, made: Reply) -> Reply:
-        """The reply as it will be read again: JSON has no NaN, for one."""
+    def _asked(self, approval: Approval) -> Approval:
+        """The question as it will be read again. One that was decided would be asked for ever."""
+        if approval.key in self._decided:
+            words = f"it asked '{approval.key}' again; `turn.decision` has what was decided"
+            raise AgentBroke(self._agent, words)
+        stored = self._stored(approval)
         try:
-            return Reply.model_validate_json(made.model_dump_json())
+            if stored.about == "reply":
+                Reply.model_validate(stored.payload.get("reply"))
+        except ValidationError:
+            words = "it asked about a reply that is none: use `Approval.of_reply`"
+            raise AgentBroke(self._agent, words) from None
+        return stored
+
+    def _stored(self, made: Lasting) -> Lasting:
+        """An event as it will be read again: JSON has no NaN, for one."""
+        try:
+            return made.model_validate_json(made.model_dump_json())
         except (PydanticSerializationError, ValidationError):
-            words = "its reply holds something that JSON cannot"
+            words = f"its {made.kind} holds something that JSON cannot"
             raise AgentBroke(self._agent, words) from None
 
 

@@ -12,7 +12,7 @@ from llmasos.jobs import Job
 from llmasos.llm import LLM
 from llmasos.retrieval import Retriever
 from llmasos.sandbox import Sandbox
-from llmasos.turn import ToolJournal, Turn
+from llmasos.turn import Memory, ToolJournal, Turn
 from llmasos.wire import watched
 
 
@@ -37,7 +37,7 @@ class CatalogTurns:
     def begin(
         self,
         job: Job,
-        history: Sequence[Message],
+        memory: Memory,
         journal: ToolJournal,
         checkpoint: Callable[[], None],
         usage: Usage,
@@ -46,9 +46,10 @@ class CatalogTurns:
 
         Raises UnknownAgent, NotAllowed or UnknownModel.
         """
-        request = job.request
+        # Once the router has chosen, another run of the job is by the same agent.
+        request = job.request.model_copy(update={"agent": job.agent})
         previous = self._conversations.last_agent(request.conversation, job.id)
-        agent = self._catalog.choose(request, history, previous)
+        agent = self._catalog.choose(request, memory.history, previous)
         watched = WatchedBackend(self._backend(agent.model), checkpoint)
         return Turn(
             agent=agent,
@@ -57,7 +58,8 @@ class CatalogTurns:
             retriever=self._retriever,
             sandbox=self._sandbox,
             journal=journal,
-            history=history,
+            history=memory.history,
+            decisions=memory.decisions,
             job_id=job.id,
             checkpoint=checkpoint,
         )

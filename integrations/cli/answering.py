@@ -13,8 +13,9 @@ import structlog
 from integrations.app import Doors
 from integrations.cli.console import printable
 from integrations.following import Followed, follow
+from llmasos.channels import how_to_decide
 from llmasos.errors import LLMasOSError, WrongJobState
-from llmasos.events import Failure, Reply, Restarted, Status, Token
+from llmasos.events import Approval, Failure, Reply, Restarted, Status, Token
 from llmasos.jobs import Job
 from llmasos.request import Request
 
@@ -149,6 +150,9 @@ def _follow(doors: Doors, job: Job, shown: View, timeout: float) -> Job:
             heard = True
             if each.job is not None:
                 return _finished(each, shown)
+            if isinstance(each.event, Approval):
+                question = printable(each.event.question)
+                print(f"\n{question}\n{how_to_decide(job.id)}", file=sys.stderr)
             shown.show(each.event)
         waited = time.monotonic() - began
         if waited > timeout:

@@ -1,5 +1,6 @@
 """`llmasos jobs`: what was asked and what became of it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -7,8 +8,10 @@ from typing import Annotated
 import typer
 
 from integrations.cli.console import Json, note, print_json, print_table, printable, settings
+from llmasos.channels import how_to_decide
 from llmasos.database import Database, require_schema
 from llmasos.jobs import Dispatcher, Job, Jobs, JobStatus
+from llmasos.request import LOCAL
 from llmasos.settings import Settings
 from llmasos.system import addresses
 from workers.inline import InlineDispatcher
@@ -75,6 +78,28 @@ def retry(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
         note(f"Job {job.id} is queued again.")
 
 
+@app.command()
+def approve(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
+    """Let a job do what it asked for; `llmasos jobs show` says what that is."""
+    with _jobs(settings(context)) as jobs:
+        job = jobs.decide(job_id, granted=True, by=LOCAL)
+    if as_json:
+        print_json(job.as_json())
+    else:
+        note(f"Approved: job {job.id} goes on.")
+
+
+@app.command()
+def decline(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
+    """Do not let a job do what it asked for."""
+    with _jobs(settings(context)) as jobs:
+        job = jobs.decide(job_id, granted=False, by=LOCAL)
+    if as_json:
+        print_json(job.as_json())
+    else:
+        note(f"Declined: job {job.id} will not do it.")
+
+
 @contextmanager
 def _jobs(here: Settings) -> Iterator[Jobs]:
     """The jobs of this home, whether a system runs or not; a worker is woken if one does."""
@@ -100,6 +125,10 @@ def _describe(job: Job) -> None:
     rows += [(f"to {each.address}", each.state) for each in job.deliveries]
     print_table(("", ""), rows)
     typer.echo(f"\n{printable(job.request.text)}")
+    if job.waiting is not None:
+        typer.echo(f"\n{printable(job.waiting.approval.question)}")
+        typer.echo(printable(json.dumps(job.waiting.approval.payload, ensure_ascii=False)))
+        typer.echo(how_to_decide(job.id))
     if job.reply is not None:
         typer.echo(f"\n{printable(job.reply.text)}")
         for number, each in enumerate(job.reply.citations, 1):

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: find, list, follow, cancel, retry."""
+"""Jobs over HTTP: find, list, follow, cancel, approve, retry."""
 
 import re
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from integrations.http_api.doors import Here, Waiting, short
 from integrations.http_api.streams import stream
 from llmasos.errors import UnknownAgent, UnknownJob
 from llmasos.jobs import JobStatus
-from llmasos.request import AUTO
+from llmasos.request import AUTO, LOCAL
 
 MOST = 200
 
@@ -76,3 +76,15 @@ async def cancel(doors: Here, job_id: JobId) -> dict[str, Any]:
 async def retry(doors: Here, job_id: JobId) -> dict[str, Any]:
     """Run a failed or cancelled job again."""
     return (await short(doors.jobs.retry, job_id)).as_json()
+
+
+@router.post("/v1/jobs/{job_id}/approve", status_code=202)
+async def approve(doors: Here, job_id: JobId) -> dict[str, Any]:
+    """Let a job do what its `approval` says."""
+    return (await short(doors.jobs.decide, job_id, True, LOCAL)).as_json()
+
+
+@router.post("/v1/jobs/{job_id}/decline", status_code=202)
+async def decline(doors: Here, job_id: JobId) -> dict[str, Any]:
+    """Do not let a job do what its `approval` says."""
+    return (await short(doors.jobs.decide, job_id, False, LOCAL)).as_json()

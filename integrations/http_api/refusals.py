@@ -20,6 +20,7 @@ from integrations.webhooks.hooks import MalformedBody, UnknownHook
 from integrations.webhooks.source import Refused
 from llmasos import errors
 from llmasos.errors import (
+    AlreadyDecided,
     DownloadFailed,
     EngineError,
     IdempotencyConflict,
@@ -48,6 +49,7 @@ STATUSES: tuple[tuple[type[LLMasOSError], int], ...] = (
     (UnknownModel, 404),
     (IdempotencyConflict, 409),
     (WrongJobState, 409),
+    (AlreadyDecided, 409),
     (MalformedBody, 400),
     (InvalidRequest, 422),
     (UnreadableDocument, 422),

@@ -16,8 +16,8 @@ from integrations.slack.calls import Limited, Refused, SlackError, Unsure, as_ch
 from integrations.slack.markdown import harmless, pieces, settled
 from integrations.slack.messages import Messages
 from integrations.slack.stream import Broken, Stream
-from llmasos.channels import Draft, Turnover
-from llmasos.events import Failure, Reply
+from llmasos.channels import Draft, Outcome, Turnover, how_to_decide
+from llmasos.events import Approval, Failure, Reply
 from llmasos.request import AUTO
 
 log = structlog.get_logger()
@@ -70,13 +70,16 @@ class SlackPost:
         except Refused as refused:
             self._log.info("slack.draft_refused", code=refused.code)
 
-    def finish(self, outcome: Reply | Failure) -> None:
-        """Bring the final content.
+    def finish(self, outcome: Outcome) -> None:
+        """Bring the final content, or a question that the job waits for.
 
         Raises ChannelRefused, ChannelUnavailable with the seconds to wait, or LeaseLost.
         """
         try:
-            self._finish(outcome)
+            if isinstance(outcome, Approval):
+                self._ask(outcome)
+            else:
+                self._finish(outcome)
         except SlackError as error:
             raise as_channel_error(error, str(self._address)) from error
 
@@ -98,6 +101,15 @@ class SlackPost:
             last = number == len(texts) - 1
             status = (draft.status or ("" if piece else FIRST_STATUS)) if last else ""
             self._messages.put(number, self._look(piece, number, status=status))
+
+    def _ask(self, approval: Approval) -> None:
+        """Show the question; the answer takes its place later."""
+        self._settle()
+        self._stop_streaming()
+        text = harmless(f"✋ {approval.question}\n{how_to_decide(self._turn.job_id)}")
+        self._messages.put(0, self._look(text, 0))
+        if self._status_shown:
+            self._say("")
 
     def _finish(self, outcome: Reply | Failure) -> None:
         self._settle()

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from llmasos.channels import Draft, Journal, Post, Turnover
+from llmasos.channels import Draft, Journal, Outcome, Post, Turnover
 from llmasos.errors import ChannelRefused, ChannelUnavailable, SettingsError
-from llmasos.events import Failure, Reply
+from llmasos.events import Approval, Failure, Reply
 from llmasos.network import Address, is_public, look_up
 from llmasos.settings import CallbackSettings, Settings
 
@@ -85,11 +85,13 @@ class CallbackPost:
     def show(self, draft: Draft) -> None:
         """Nothing: a receiver gets the answer once, when it is whole."""
 
-    def finish(self, outcome: Reply | Failure) -> None:
-        """Send the answer; returns when the receiver has taken it.
+    def finish(self, outcome: Outcome) -> None:
+        """Send the answer; returns when the receiver has taken it. Questions are for people only.
 
         Raises ChannelRefused or ChannelUnavailable.
         """
+        if isinstance(outcome, Approval):
+            return
         rows = self._journal.rows()
         if any(row.state == "closed" for row in rows):
             return  # another worker brought it and could not say so any more

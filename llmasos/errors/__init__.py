@@ -5,6 +5,7 @@
     │   ├── SettingsError, AgentLoadError, AgentDefinitionError, ToolDefinitionError
     │   ├── UnknownAgent, UnknownCollection, UnknownVersion, UnknownModel, UnknownJob
     │   ├── InvalidRequest, SchemaImpossible, IdempotencyConflict, NotAllowed, WrongJobState
+    │   ├── AlreadyDecided
     │   ├── AliasRefused, EntryRefused, ModelInUse
     │   └── SystemAlreadyRunning, PortInUse
     ├── EngineError           text generation or embedding failed
@@ -21,7 +22,7 @@
     │   └── ChannelRefused (for good), ChannelUnavailable (try again)
     ├── SandboxUnavailable    generated code cannot be run here
     └── JobError              why a job ended before its agent did
-        └── LeaseLost, JobCancelled, DeadlineExceeded, RetriesExhausted,
+        └── LeaseLost, JobCancelled, NotApproved, DeadlineExceeded, RetriesExhausted,
             AgentBroke, EmptyReply, EffectUnknown
 
 Each file holds a branch or two. Every constructor takes exactly what `args` holds, so that an error
@@ -59,6 +60,7 @@ from llmasos.errors.jobs import (
     JobCancelled,
     JobError,
     LeaseLost,
+    NotApproved,
     RetriesExhausted,
     SandboxUnavailable,
 )
@@ -79,6 +81,7 @@ from llmasos.errors.usage import (
     AgentDefinitionError,
     AgentLoadError,
     AliasRefused,
+    AlreadyDecided,
     EntryRefused,
     IdempotencyConflict,
     InvalidRequest,
@@ -102,6 +105,7 @@ __all__ = [
     "AgentDefinitionError",
     "AgentLoadError",
     "AliasRefused",
+    "AlreadyDecided",
     "AnswerCut",
     "AnswerTooSlow",
     "AnswerUnfit",
@@ -140,6 +144,7 @@ __all__ = [
     "ModelUnavailable",
     "NotAModel",
     "NotAllowed",
+    "NotApproved",
     "PortInUse",
     "RetriesExhausted",
     "SandboxUnavailable",

@@ -59,6 +59,17 @@ class JobCancelled(JobError):
         return "This was stopped before it was done."
 
 
+class NotApproved(JobError):
+    """What needed a person's approval did not get it; the job is cancelled."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what, self.reason = what, reason
+
+    def message(self) -> str:
+        return f"{self.what} was not approved: {self.reason}. Nothing was done."
+
+
 class DeadlineExceeded(JobError):
     """The job took longer than it may."""
 

@@ -147,6 +147,17 @@ class WrongJobState(UsageError):
         return f"Job {self.job_id} is {self.status}: it cannot {self.action}."
 
 
+class AlreadyDecided(UsageError):
+    """A person has decided on the approval before."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(job_id, state)
+        self.job_id, self.state = job_id, state
+
+    def message(self) -> str:
+        return f"What job {self.job_id} asked for is {self.state} already; nothing was changed."
+
+
 class AliasRefused(UsageError):
     """An alias of the model library cannot be moved as asked."""
 

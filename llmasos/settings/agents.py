@@ -18,6 +18,8 @@ class AgentOverride(Section):
     """Its instructions."""
     users: Words | None = None
     """Principals, `team:…`, `channel:…` or `group:…` who may use it. None: every member."""
+    reviewers: Words | None = None
+    """Who must approve its answers before anyone sees them: `asker`, and what `users` takes."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     """0 is greedy."""
     max_new_tokens: int | None = Field(default=None, ge=1)

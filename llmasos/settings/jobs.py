@@ -43,5 +43,7 @@ class JobSettings(Section):
     """Most files with one message."""
     deadline_seconds: float = Field(default=600.0, gt=0)
     """How long a job may run before it is failed."""
+    approval_seconds: float = Field(default=24 * 3600.0, gt=0)
+    """How long a job waits for a person's approval before it is cancelled."""
     per_user: int = Field(default=0, ge=0)
     """How many jobs of one person, key or webhook run at a time. 0: as many as can."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from llmasos.channels import Draft, Journal, Posted, Turnover
+from llmasos.channels import Draft, Journal, Outcome, Posted, Turnover
 from llmasos.errors import LeaseLost
-from llmasos.events import Failure, Reply
+from llmasos.events import Approval, Reply
 from llmasos.tools import Tool
 
 
@@ -105,7 +105,7 @@ class RecordingChannel:
     ) -> None:
         self.scheme, self.interval, self.before_finish = scheme, interval, before_finish
         self.drafts: list[tuple[str, Draft]] = []
-        self.outcomes: list[tuple[str, str, Reply | Failure]] = []
+        self.outcomes: list[tuple[str, str, Outcome]] = []
         """(address, job, outcome) in the order in which they came."""
         self._lock = threading.Lock()
 
@@ -116,12 +116,9 @@ class RecordingChannel:
     def texts(self) -> list[str]:
         """The texts of all outcomes, in order."""
         with self._lock:
-            return [
-                outcome.text if isinstance(outcome, Reply) else outcome.message
-                for _, _, outcome in self.outcomes
-            ]
+            return [_words(outcome) for _, _, outcome in self.outcomes]
 
-    def record(self, address: str, job_id: str, outcome: Reply | Failure) -> None:
+    def record(self, address: str, job_id: str, outcome: Outcome) -> None:
         """Keep an outcome."""
         with self._lock:
             self.outcomes.append((address, job_id, outcome))
@@ -141,7 +138,7 @@ class RecordingPost:
         self._journal.check()
         self._channel.drafts.append((self._address, draft))
 
-    def finish(self, outcome: Reply | Failure) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Keep the outcome, unless the journal says that it was kept before."""
         if any(row.state == "closed" for row in self._journal.rows()):
             return
@@ -149,4 +146,14 @@ class RecordingPost:
         self._journal.begin(0, streaming=False)
         self._channel.record(self._address, self._turn.job_id, outcome)
         self._journal.opened(0, f"{self._turn.job_id}-0", streaming=False)
-        self._journal.closed(0)
+        if not isinstance(outcome, Approval):
+            self._journal.closed(0)
+
+
+def _words(outcome: Outcome) -> str:
+    match outcome:
+        case Reply():
+            return outcome.text
+        case Approval():
+            return outcome.question
+    return outcome.message

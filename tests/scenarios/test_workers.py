@@ -33,7 +33,7 @@ from llmasos.agent import agent
 from llmasos.bus import open_bus
 from llmasos.database import Database, require_schema
 from llmasos.events import Reply
-from llmasos.settings import WorkerSettings
+from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.tools import tool
 from workers.attempt import Means
 from workers.dispatcher import CeleryDispatcher
@@ -74,7 +74,7 @@ def script(turn):
 
 
 class Turns:
-    def begin(self, job, history, journal, checkpoint, usage):
+    def begin(self, job, memory, journal, checkpoint, usage):
         return SimpleNamespace(agent=script, request=job.request, job_id=job.id, journal=journal)
 
 
@@ -138,7 +138,7 @@ database = Database(database_url)
 require_schema(database)
 means = Means(
     database, CeleryDispatcher(broker_url), open_bus(broker_url), {"file": Place()}, Turns(),
-    WorkerSettings(**settings), 60.0,
+    WorkerSettings(**settings), JobSettings(),
 )
 serve_worker(means, broker_url)
 note("drained")

@@ -13,6 +13,17 @@ def upgrade() -> None:
     _conversations()
     _deliveries()
     op.create_table(
+        "approvals",
+        sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), primary_key=True),
+        sa.Column("key", sa.String(200), primary_key=True),
+        sa.Column("approval", sa.Text, nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("asked_at", sa.Double, nullable=False),
+        sa.Column("expires_at", sa.Double, nullable=False),
+        sa.Column("decided_by", sa.String(200)),
+        sa.Column("decided_at", sa.Double),
+    )
+    op.create_table(
         "leases",
         sa.Column("name", sa.String(200), primary_key=True),
         sa.Column("holder", sa.String(120), nullable=False),

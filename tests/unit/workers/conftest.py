@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +12,12 @@ from llmasos.agent import Agent
 from llmasos.bus import MemoryBus
 from llmasos.database import Database, migrate
 from llmasos.jobs import Job, Jobs
+from llmasos.llm import LLM
 from llmasos.request import Request
+from llmasos.sandbox import Sandbox
 from llmasos.settings import JobSettings, WorkerSettings
-from llmasos.testing.jobs import RecordingChannel
+from llmasos.testing import ListRetriever, RecordingChannel, ScriptedEngine
+from llmasos.turn import Turn
 from workers.attempt import Means
 from workers.inline import InlineDispatcher
 from workers.runner import Runner
@@ -24,16 +26,20 @@ from workers.runner import Runner
 class FlowTurns:
     """Gives every job the same agent: the flow that the test wants."""
 
-    def __init__(self, flow: Callable[[Any], Any], checked: bool) -> None:
-        self._agent = Agent(name="echo", flow=flow, checked=checked)
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
 
-    def begin(self, job: Job, history: Any, journal: Any, checkpoint: Any, usage: Any) -> Any:
-        return SimpleNamespace(
+    def begin(self, job: Job, memory: Any, journal: Any, checkpoint: Any, usage: Any) -> Turn:
+        return Turn(
             agent=self._agent,
             request=job.request,
-            text=job.request.text,
-            history=history,
+            llm=LLM(ScriptedEngine()),
+            retriever=ListRetriever(()),
+            sandbox=Sandbox(),
             journal=journal,
+            history=memory.history,
+            decisions=memory.decisions,
+            job_id=job.id,
             checkpoint=checkpoint,
         )
 
@@ -53,18 +59,22 @@ class Bench:
         flow: Callable[[Any], Any],
         *,
         checked: bool = False,
+        reviewers: tuple[str, ...] = (),
         deadline: float = 60.0,
+        approval_seconds: float = 3600.0,
         **settings: Any,
     ) -> Runner:
         """A worker whose agent does this."""
+        agent = Agent(name="echo", flow=flow, checked=checked, reviewers=reviewers)
+        limits = JobSettings(deadline_seconds=deadline, approval_seconds=approval_seconds)
         means = Means(
             database=self.database,
             dispatcher=InlineDispatcher(),
             bus=self.bus,
             channels={"test": self.channel},
-            turns=FlowTurns(flow, checked),
+            turns=FlowTurns(agent),
             settings=WorkerSettings(**{"lease_seconds": 0.6, **settings}),
-            deadline_seconds=deadline,
+            limits=limits,
         )
         runner = Runner(means, f"worker-{len(self.runners)}")
         runner.start()

@@ -47,7 +47,7 @@ def test_a_retry_is_waited_for(bench: Any) -> None:
 
 def test_whoever_gives_up_is_let_go(bench: Any) -> None:
     blocked = bench.submit()
-    assert bench.runner(echo).claims.take() is not None  # another process has it
+    assert bench.runner(echo, lease_seconds=60).claims.take() is not None  # another has it
 
     job = run_pending(bench.runner(echo), bench.jobs, blocked, give_up=lambda: True)
 
