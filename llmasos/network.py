@@ -9,6 +9,9 @@ import socket
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+"""IPv4 in IPv6, as it was once written."""
 
 
 def look_up(host: str, port: int) -> list[Address]:
@@ -26,8 +29,10 @@ def look_up(host: str, port: int) -> list[Address]:
 def is_public(address: Address) -> bool:
     """Whether an address is on the open internet, also where it holds another within it."""
     if isinstance(address, ipaddress.IPv6Address):
+        if address in _LOCAL_NAT64:
+            return False
         inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
+        if address in _NAT64 or address in _COMPATIBLE:
             inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if not all(each.is_global for each in inner if each is not None):
             return False

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -162,3 +163,20 @@ feedback = Table(
     Column("opinion", String(20), nullable=False),
     Column("given_at", Double, nullable=False),
 )
+
+hook_deliveries = Table(  # what came to webhooks; `deliveries` has what goes out
+    "hook_deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("hook", String(64), nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("key", String(200)),
+    Column("seal", String(200)),
+    Column("outcome", String(20), nullable=False),
+    Column("reason", Text),
+    Column("job_id", String(32)),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+)
+Index("hook_deliveries_of", hook_deliveries.c.hook, hook_deliveries.c.received_at)
+Index("hook_deliveries_sealed", hook_deliveries.c.hook, hook_deliveries.c.seal)

@@ -18,6 +18,8 @@ from integrations.http_api.gate import Gate
 from integrations.http_api.metrics import Metrics
 from integrations.http_api.tracing import Tracing
 from integrations.webhooks.hooks import load_hooks
+from integrations.webhooks.intake import Intake
+from integrations.webhooks.ledger import Ledger
 from llmasos.pool.reports import told
 
 
@@ -34,7 +36,9 @@ def create_app(doors: Doors) -> FastAPI:
         responses={status: refusals.DESCRIPTION[status] for status in (400, 422, 503)},
     )
     app.state.doors = doors
-    app.state.hooks = load_hooks(doors.settings, doors.catalog)
+    webhooks = load_hooks(doors.settings, doors.catalog)
+    ledger = Ledger(doors.database, doors.settings.webhooks)
+    app.state.intake = Intake(webhooks, doors.jobs, ledger)
     app.state.followers = Followers()
     app.state.uploads = CapacityLimiter(UPLOADS)
     app.state.metrics = Metrics(doors.jobs.counts, partial(told, doors.bus))

@@ -8,17 +8,20 @@ checked, and just that is connected to. When to try again is the worker's to say
 `CallbackPost.finish`.
 """
 
+import asyncio
 import json
+import ssl
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
+from integrations.webhooks.standard import Signer, signer
 from llmasos.channels import Draft, Journal, Outcome, Post, Turnover
-from llmasos.errors import ChannelRefused, ChannelUnavailable, SettingsError
+from llmasos.errors import ChannelRefused, ChannelUnavailable
 from llmasos.events import Approval, Failure, Reply
 from llmasos.network import Address, is_public, look_up
 from llmasos.settings import CallbackSettings, Settings
@@ -27,7 +30,8 @@ TRY_AGAIN = frozenset(
     (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 )
 """Refusals that may be different later, beside every 5xx."""
-LONGEST_PAUSE = 3600.0
+LONGEST_PAUSE = 86_400.0
+"""Seconds that a receiver may ask us to wait."""
 
 
 def http_channel(settings: Settings) -> "CallbackChannel | None":
@@ -41,29 +45,42 @@ def https_channel(settings: Settings) -> "CallbackChannel | None":
 
 
 def _channel(scheme: str, settings: Settings) -> "CallbackChannel | None":
-    secret = settings.callbacks.secret
-    if secret is None:
+    secrets = settings.callbacks.secret
+    if secrets is None:
         return None
-    return CallbackChannel(scheme, _signer(secret.get_secret_value()), settings.callbacks)
+    signers = [signer(each.get_secret_value(), "callbacks.secret") for each in secrets]
+    return CallbackChannel(scheme, signers, settings.callbacks)
 
 
 class CallbackChannel:
-    """Brings answers to URLs of one scheme."""
+    """Brings answers to URLs of one scheme. signers: one a secret; a receiver needs to know one."""
 
-    def __init__(self, scheme: str, signer: Webhook, settings: CallbackSettings) -> None:
-        self.scheme = scheme
-        self._signer, self._settings = signer, settings
+    def __init__(self, scheme: str, signers: list[Signer], settings: CallbackSettings) -> None:
+        self.scheme, self.settings = scheme, settings
+        self._signers = signers
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """What certificates are checked with; it takes a moment to load."""
+        return httpx.create_ssl_context()
+
+    def sign(self, job_id: str, now: datetime, body: str) -> str:
+        """The signatures of a body."""
+        return " ".join(each.sign(job_id, now, body) for each in self._signers)
 
     def open(self, address: str, turn: Turnover, journal: Journal) -> Post:
         """The callback of this job to this URL."""
+        # One reading of it only: what two readers see differently leads past every check.
         try:
-            parts = urlsplit(address)
-            usable = bool(parts.hostname) and parts.port != 0 and parts.scheme == self.scheme
-        except ValueError:
-            usable = False
-        if not usable:
+            url = httpx.URL(address)
+        except httpx.InvalidURL as error:
+            raise ChannelRefused(address, f"it is not a usable URL: {error}") from error
+        usable_port = url.port is None or 0 < url.port < 65_536
+        if not url.host or not usable_port or url.scheme != self.scheme:
             raise ChannelRefused(address, "it is not a usable URL")
-        return CallbackPost(address, turn, journal, self._signer, self._settings)
+        if url.userinfo:
+            raise ChannelRefused(address, "it is not a usable URL: leave user and password out")
+        return CallbackPost(url, turn, journal, self)
 
 
 class CallbackPost:
@@ -72,15 +89,9 @@ class CallbackPost:
     interval = 60.0
 
     def __init__(
-        self,
-        url: str,
-        turn: Turnover,
-        journal: Journal,
-        signer: Webhook,
-        settings: CallbackSettings,
+        self, url: httpx.URL, turn: Turnover, journal: Journal, channel: CallbackChannel
     ) -> None:
-        self._url, self._turn, self._journal = url, turn, journal
-        self._signer, self._settings = signer, settings
+        self._url, self._turn, self._journal, self._channel = url, turn, journal, channel
 
     def show(self, draft: Draft) -> None:
         """Nothing: a receiver gets the answer once, when it is whole."""
@@ -95,67 +106,85 @@ class CallbackPost:
         rows = self._journal.rows()
         if any(row.state == "closed" for row in rows):
             return  # another worker brought it and could not say so any more
-        target = self._checked_target()
+        targets = self._checked_targets()
         if not rows:
             self._journal.begin(0, streaming=False)
         body = json.dumps(payload(self._turn, outcome))
         self._journal.check()
-        self._send(target, body)
+        self._send(targets, body)
         self._journal.opened(0, self._turn.job_id, streaming=False)
         self._journal.closed(0)
 
-    def _checked_target(self) -> Address:
-        """The address to connect to, looked up once: a second look-up may give another."""
-        parts = urlsplit(self._url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+    def _checked_targets(self) -> list[Address]:
+        """The addresses to connect to, looked up once: a second look-up may give others."""
+        port = self._url.port or (443 if self._url.scheme == "https" else 80)
         try:
-            addresses = look_up(str(parts.hostname), port)
+            addresses = look_up(self._url.raw_host.decode("ascii"), port)
         except OSError as error:
-            raise ChannelUnavailable(self._url, f"its name cannot be looked up: {error}") from error
-        if not self._settings.allow_private and not all(map(is_public, addresses)):
-            raise ChannelRefused(
-                self._url,
+            raise self._unavailable(f"its name cannot be looked up: {error}") from error
+        if not self._channel.settings.allow_private and not all(map(is_public, addresses)):
+            raise self._refused(
                 "it leads to a private address. Where that is wanted, set [callbacks] "
-                "allow_private = true.",
+                "allow_private = true."
             )
-        return addresses[0]
+        return addresses
 
-    def _send(self, target: Address, body: str) -> None:
-        url = httpx.URL(self._url)
+    def _send(self, targets: list[Address], body: str) -> None:
+        """Send it within the time for all of it, however slowly the receiver speaks."""
+        seconds = self._channel.settings.timeout
+        try:
+            asyncio.run(asyncio.wait_for(self._post(targets, body), seconds))
+        except TimeoutError as error:
+            raise self._unavailable(f"it did not answer within {seconds:g} seconds") from error
+        except httpx.HTTPError as error:
+            raise self._unavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _post(self, targets: list[Address], body: str) -> None:
+        """Send it to the first address that takes the connection."""
         now = datetime.now(UTC)
         headers = {
-            "host": url.netloc.decode("ascii"),
+            "host": self._url.netloc.decode("ascii"),
             "content-type": "application/json",
             "user-agent": "llmasos",
             "webhook-id": self._turn.job_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(self._turn.job_id, now, body),
+            "webhook-signature": self._channel.sign(self._turn.job_id, now, body),
         }
-        try:
-            # No proxy or redirect may lead to where we did not look.
-            with (
-                httpx.Client(trust_env=False, timeout=self._settings.timeout) as client,
-                client.stream(
+        # No proxy or redirect may lead to where we did not look.
+        tls = self._channel.tls if self._url.scheme == "https" else False
+        async with httpx.AsyncClient(verify=tls, trust_env=False, timeout=None) as client:
+            for number, target in enumerate(targets, 1):
+                request = client.build_request(
                     "POST",
-                    url.copy_with(host=str(target)),
+                    self._url.copy_with(host=str(target)),
                     content=body.encode(),
                     headers=headers,
-                    extensions={"sni_hostname": url.host},
-                ) as response,
-            ):
-                self._judge(response)
-        except httpx.HTTPError as error:
-            raise ChannelUnavailable(self._url, f"{type(error).__name__}: {error}") from error
+                    extensions={"sni_hostname": self._url.raw_host.decode("ascii")},
+                )
+                try:
+                    response = await client.send(request, stream=True)
+                except httpx.ConnectError:
+                    if number == len(targets):
+                        raise
+                    continue
+                self._judge(response)  # its head alone: nobody reads its body
+                return
 
     def _judge(self, response: httpx.Response) -> None:
         if response.is_success:
             return
         said = f"it answered {response.status_code}"
         if response.is_server_error or response.status_code in TRY_AGAIN:
-            raise ChannelUnavailable(self._url, said, _pause(response.headers.get("retry-after")))
+            raise self._unavailable(said, _pause(response.headers.get("retry-after", "")))
         if response.is_redirect:
             said += "; redirects are not followed, name the final URL"
-        raise ChannelRefused(self._url, said)
+        raise self._refused(said)
+
+    def _unavailable(self, reason: str, pause: float = 0.0) -> ChannelUnavailable:
+        return ChannelUnavailable(str(self._url), reason, pause)
+
+    def _refused(self, reason: str) -> ChannelRefused:
+        return ChannelRefused(str(self._url), reason)
 
 
 def payload(turn: Turnover, outcome: Reply | Failure) -> dict[str, Any]:
@@ -178,18 +207,13 @@ def payload(turn: Turnover, outcome: Reply | Failure) -> dict[str, Any]:
     }
 
 
-def _signer(secret: str) -> Webhook:
-    """`whsec_` begins a secret in base64; any other is taken as it stands."""
-    try:
-        return Webhook(secret if secret.startswith("whsec_") else secret.encode())
-    except (ValueError, EmptyWebhookSecretError) as error:
-        raise SettingsError(
-            "callbacks.secret", "", "begins with `whsec_`, but what follows is not base64"
-        ) from error
-
-
-def _pause(retry_after: str | None) -> float:
-    """The seconds that a receiver asks us to wait."""
-    if retry_after and retry_after.isascii() and retry_after.isdecimal():
+def _pause(retry_after: str) -> float:
+    """The seconds that a receiver asks us to wait, said as such or as a date."""
+    if retry_after.isascii() and retry_after.isdecimal():
         return min(float(retry_after), LONGEST_PAUSE)
-    return 0.0
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    wait = until.replace(tzinfo=until.tzinfo or UTC).timestamp() - datetime.now(UTC).timestamp()
+    return min(max(wait, 0.0), LONGEST_PAUSE)

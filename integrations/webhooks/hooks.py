@@ -1,14 +1,14 @@
 """Webhooks: signed addresses that turn deliveries into requests to agents.
 
 `load_hooks` makes them of the settings and finds every mistake in them at start; `Hook.read`
-translates one delivery. Whether it is genuine is the source's to say (`source.py`). Knows nothing
-of HTTP servers or of jobs. Start reading at `Hook.read`.
+translates one delivery, which the source (`source.py`) has found genuine. Knows nothing of HTTP
+servers or of jobs. Start reading at `Hook.read`.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from jinja2 import TemplateSyntaxError
@@ -19,17 +19,28 @@ from integrations.webhooks.source import Source
 from integrations.webhooks.templates import Condition, Prompt
 from llmasos import plugins
 from llmasos.errors import InvalidRequest, SettingsError, UsageError, nearest
-from llmasos.request import AUTO, Principal, Queue, Request
+from llmasos.request import AUTO, Principal, Request
 from llmasos.settings import Settings, WebhookSettings
 
 Compiled = TypeVar("Compiled")
 
-NOT_FOR_TEMPLATES = frozenset(("authorization", "cookie", "x-llmasos-signature"))
-"""Headers that a template does not see: a prompt must not hold what proves the sender."""
+ALWAYS_HIDDEN = frozenset(("authorization", "cookie", "proxy-authorization"))
+"""Headers that no template and no log sees, beside those that prove the sender."""
+DEEPEST = 100
+"""Objects and lists within one another that a body may have."""
 
 
 class UnknownHook(UsageError):
     """There is no webhook with that name."""
+
+    def __init__(self, name: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(name, tuple(known))
+        self.name, self.known = name, tuple(known)
+
+    def message(self) -> str:
+        """The name, and those there are where the asker may know them."""
+        hint = nearest(self.name, self.known) if self.known else ""
+        return f"No webhook is named '{self.name[:80]}'.{hint}"
 
 
 class MalformedBody(UsageError):
@@ -47,27 +58,32 @@ class Skipped:
 class Hook:
     """One webhook."""
 
-    name: str
+    settings: WebhookSettings
     source: Source
-    secret: bytes
-    agent: str
     prompt: Prompt
     when: Condition | None
-    reply_to: tuple[str, ...]
-    queue: Queue
     longest: int
     """Characters that a message may have."""
 
-    def read(self, headers: Mapping[str, str], body: bytes, now: float) -> Request | Skipped:
-        """The request that a delivery makes.
+    @property
+    def name(self) -> str:
+        """The last part of its address."""
+        return self.settings.name
 
-        headers: names in lower case; body: the raw bytes; now: seconds since the epoch.
-        Raises Refused for a delivery that is not genuine, MalformedBody when it is not JSON,
-        InvalidRequest when no message can be made of it.
+    def visible(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers without those that prove who sends. Names in lower case."""
+        hidden = ALWAYS_HIDDEN | self.source.proofs
+        return {name: text for name, text in headers.items() if name not in hidden}
+
+    def read(self, headers: Mapping[str, str], body: bytes, key: str) -> Request | Skipped:
+        """The request that a genuine delivery makes.
+
+        headers: what `visible` gives; body: the raw bytes; key: what a repeat of it has too.
+        Raises MalformedBody when it is not JSON, InvalidRequest when no message can be made of it.
         """
-        key = self.source.verify(headers, body, self.secret, now)
-        seen = {name: text for name, text in headers.items() if name not in NOT_FOR_TEMPLATES}
-        values = {"body": self._parse(body), "headers": seen}
+        parsed = self._parse(body)
+        event = self.source.event(headers, parsed)
+        values = {"event": asdict(event), "body": parsed, "headers": dict(headers)}
         try:
             if self.when and not self.when.holds(values):
                 return Skipped(f"`when` is false for this delivery: {self.when.source}")
@@ -78,11 +94,11 @@ class Hook:
         except ValueError as error:
             raise self._unusable("its `prompt`", error) from error
         return Request(
-            agent=self.agent,
+            agent=self.settings.agent,
             text=text,
             principal=Principal(id=f"webhook:{self.name}", name=self.name),
-            reply_to=self.reply_to,
-            queue=self.queue,
+            reply_to=self.settings.reply_to,
+            queue=self.settings.queue,
             idempotency_key=f"webhook:{self.name}:{key}",
             # Two bodies may make the same message; under one key they are a conflict all the same.
             metadata={"digest": hashlib.sha256(body).hexdigest()},
@@ -90,12 +106,17 @@ class Hook:
 
     def _parse(self, body: bytes) -> Any:
         try:
-            return json.loads(body.decode())
-        except (ValueError, RecursionError) as error:
-            reason = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
+            parsed = json.loads(body.decode(), parse_constant=_refuse_constant)
+            reason = "it is nested too deeply" if _deeper_than(DEEPEST, parsed) else ""
+        except RecursionError:
+            reason = "it is nested too deeply"
+        except ValueError as error:
+            reason = str(error)
+        if reason:
             raise MalformedBody(
                 f"Webhook '{self.name}': the body must be JSON in UTF-8, but: {reason[:200]}"
-            ) from error
+            )
+        return parsed
 
     def _unusable(self, what: str, error: ValueError) -> InvalidRequest:
         return InvalidRequest(
@@ -122,14 +143,10 @@ def load_hooks(settings: Settings, catalog: Catalog) -> dict[str, Hook]:
                 each, "source", each.source, f"is unknown.{nearest(each.source, tuple(sources))}"
             )
         hooks[each.name] = Hook(
-            name=each.name,
-            source=sources[each.source](),
-            secret=each.secret.get_secret_value().encode(),
-            agent=each.agent,
+            settings=each,
+            source=sources[each.source](each),
             prompt=_compiled(each, "prompt", Prompt, each.prompt),
             when=_compiled(each, "when", Condition, each.when) if each.when else None,
-            reply_to=each.reply_to,
-            queue=each.queue,
             longest=settings.jobs.max_text,
         )
     return hooks
@@ -161,3 +178,19 @@ def _compiled(
 
 def _wrong(hook: WebhookSettings, field: str, value: str, reason: str) -> SettingsError:
     return SettingsError(f"webhooks.{hook.name}.{field}", repr(value), reason)
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"JSON has no {word}")
+
+
+def _deeper_than(limit: int, value: Any) -> bool:
+    """Whether JSON has more levels than that; level by level, so that no depth is too deep."""
+    level = [value]
+    for _ in range(limit):
+        inner = [each.values() if isinstance(each, dict) else each
+                 for each in level if isinstance(each, dict | list)]  # fmt: skip
+        if not inner:
+            return False
+        level = [each for members in inner for each in members]
+    return True

@@ -55,6 +55,11 @@ def _not_empty(value: SecretStr) -> SecretStr:
     return value
 
 
+def _several(value: object) -> object:
+    """One secret or a list of them."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def http_url(value: str) -> str:
     """An HTTP address, without the slash at its end. Raises ValueError."""
     try:
@@ -71,6 +76,11 @@ Queues = Annotated[tuple[Queue, ...], NoDecode, BeforeValidator(split), Field(mi
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret), AfterValidator(_not_empty)]
+
+
+Secrets = Annotated[
+    tuple[Secret, ...], BeforeValidator(_several), Field(min_length=1, max_length=5)
+]
 
 
 Url = Annotated[str, AfterValidator(http_url)]

@@ -37,6 +37,7 @@ FENCES = {
     "openpyxl": ["knowledge/loaders/tables.py"],
     "pypdf": ["knowledge/loaders/pdf.py"],
     "bs4": ["knowledge/loaders/html.py"],
+    "standardwebhooks": ["integrations/webhooks/standard.py"],
     "pathspec": ["knowledge/sources.py", "knowledge/ignoring.py"],
 }
 

@@ -98,7 +98,7 @@ def test_secrets_never_print(make_settings: Make, monkeypatch: pytest.MonkeyPatc
 
     shown = f"{settings!r} {settings} {redacted(settings)}".replace("'amqp://me:hidden-url", "")
 
-    assert settings.webhooks[0].secret.get_secret_value() == "hidden-hook"
+    assert settings.webhooks[0].secret[0].get_secret_value() == "hidden-hook"
     assert "hidden" not in shown
     assert os.environ["HOOK_SECRET"] == "hidden-hook"
 

@@ -12,6 +12,7 @@ def upgrade() -> None:
     _jobs()
     _conversations()
     _deliveries()
+    _hook_deliveries()
     op.create_table(
         "approvals",
         sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), primary_key=True),
@@ -129,3 +130,21 @@ def _deliveries() -> None:
         sa.Column("result", sa.Text),
     )
     op.create_index("tool_calls_of", "tool_calls", ["job_id", "id"])
+
+
+def _hook_deliveries() -> None:
+    op.create_table(
+        "hook_deliveries",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("hook", sa.String(64), nullable=False),
+        sa.Column("received_at", sa.Double, nullable=False),
+        sa.Column("key", sa.String(200)),
+        sa.Column("seal", sa.String(200)),
+        sa.Column("outcome", sa.String(20), nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("job_id", sa.String(32)),
+        sa.Column("headers", sa.Text),
+        sa.Column("body", sa.LargeBinary),
+    )
+    op.create_index("hook_deliveries_of", "hook_deliveries", ["hook", "received_at"])
+    op.create_index("hook_deliveries_sealed", "hook_deliveries", ["hook", "seal"])

@@ -17,7 +17,7 @@ import pytest
 from agents.catalog import load_catalog
 from integrations.webhooks.generic import GenericSource
 from llmasos import LLM, Message
-from llmasos.settings import Settings, load
+from llmasos.settings import Settings, WebhookSettings, load
 from llmasos.testing.engine import ScriptedEngine
 
 ROOT = Path(__file__).parents[3]
@@ -95,8 +95,7 @@ def test_the_shell_example_signs_as_it_must(name: str, pages: dict[str, Any]) ->
 
     headers = _headers(dict(w.split(": ", 1) for w in shown if re.match(r"[\w-]+: ", w)))
     body = shown[shown.index("--data-binary") + 1].encode()
-    key = GenericSource().verify(headers, body, secret[1].encode(), time.time())
-    assert key
+    assert _generic(secret[1]).verify(headers, body, time.time())
     assert json.loads(body)["message"]
 
 
@@ -116,10 +115,12 @@ def test_the_python_example_signs_as_it_must(
 
     (request,) = sent
     assert isinstance(request.data, bytes)
-    key = GenericSource().verify(
-        _headers(dict(request.header_items())), request.data, SECRET.encode(), time.time()
-    )
-    assert key == "ticket-4711"
+    headers = _headers(dict(request.header_items()))
+    assert _generic(SECRET).verify(headers, request.data, time.time()).id == "ticket-4711"
+
+
+def _generic(secret: str) -> GenericSource:
+    return GenericSource(WebhookSettings.model_validate({"name": "form", "secret": secret}))
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:

@@ -2,8 +2,12 @@
 
 import ipaddress
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -47,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, more = self.server.answers.pop(0) if self.server.answers else (204, {})
         self.send_response(status)
         for name, value in more.items():
-            self.send_header(name, value)
+            self.send_header(name, value.encode().decode("latin-1"))
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -180,10 +184,13 @@ def test_nothing_goes_to_a_private_address_unless_it_is_allowed(
 ) -> None:
     channel = http_channel(make_settings(PRIVATE.replace("true", "false")))
 
-    for host in ("127.0.0.1", "localhost", "[::1]", "127.1", "2130706433", "0.0.0.0"):
+    for host in (
+        "127.0.0.1", "localhost", "LOCALHOST", "[::1]", "127.1", "2130706433",
+        "0x7f000001", "0177.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+    ):  # fmt: skip
         url = receiver.url.replace("127.0.0.1", host)
         bringing = bring(url)
-        with pytest.raises(ChannelRefused, match="private address"):
+        with pytest.raises(ChannelRefused, match=r"private address|Invalid IPv4"):
             bringing.send(channel)
 
     assert receiver.taken == []
@@ -192,6 +199,7 @@ def test_nothing_goes_to_a_private_address_unless_it_is_allowed(
 @pytest.mark.parametrize("address", [
     "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255",
     "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
+    "::127.0.0.1", "::10.0.0.1", "64:ff9b:1::7f00:1", "0.0.0.0", "2001:db8::1",
 ])  # fmt: skip
 def test_an_address_that_leads_inside_is_not_public(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
@@ -203,7 +211,18 @@ def test_an_address_on_the_internet_is_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http:nohost", "http://", "http://[::1", "http://h:99999/", "ftp://h/"]
+    "url",
+    [
+        "http:nohost",
+        "http://",
+        "http://[::1",
+        "http://h:99999/",
+        "ftp://h/",
+        "http://①②⑦.0.0.1/",
+        "http://user:pass@h/",
+        "http://h\n.example/",
+        "http://h:0/",
+    ],
 )
 def test_what_is_no_url_is_refused(
     make_settings: Callable[..., Settings], bring: Callable[[str], Bringing], url: str
@@ -214,6 +233,69 @@ def test_what_is_no_url_is_refused(
 
     with pytest.raises(ChannelRefused, match="usable URL"):
         bringing.send(channel)
+
+
+def test_a_receiver_that_speaks_slowly_is_left_in_time(
+    make_settings: Callable[..., Settings], bring: Callable[[str], Bringing]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        stopping = threading.Event()
+
+        def drip() -> None:
+            connection, _ = slow.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not stopping.wait(0.05):
+                    connection.sendall(b"X-Slow: 1\r\n")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        bringing = bring(f"http://127.0.0.1:{slow.getsockname()[1]}/")
+
+        with pytest.raises(ChannelUnavailable, match="within 1 seconds"):
+            bringing.send(http_channel(make_settings(PRIVATE + "timeout = 1\n")))
+
+        stopping.set()
+        thread.join(30)
+
+
+def test_a_receiver_may_say_when_to_come_again_as_a_date(
+    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
+    receiver.answers = [(429, {"Retry-After": later})]
+
+    with pytest.raises(ChannelUnavailable) as raised:
+        bring(receiver.url).send(http_channel(make_settings(PRIVATE)))
+
+    assert 7000 < raised.value.retry_after <= 7200
+
+
+@pytest.mark.parametrize("said", ["", "soon", "-5", "Mon, 01 Jan 2001 00:00:00 GMT", "１２"])
+def test_a_pause_that_nobody_understands_is_none(
+    make_settings: Callable[..., Settings],
+    receiver: Receiver,
+    bring: Callable[[str], Bringing],
+    said: str,
+) -> None:
+    receiver.answers = [(503, {"Retry-After": said})]
+
+    with pytest.raises(ChannelUnavailable) as raised:
+        bring(receiver.url).send(http_channel(make_settings(PRIVATE)))
+
+    assert raised.value.retry_after == 0
+
+
+def test_while_a_secret_changes_receivers_of_the_old_and_of_the_new_believe_it(
+    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+) -> None:
+    toml = '[callbacks]\nsecret = ["the new one", "the old one"]\nallow_private = true\n'
+
+    bring(receiver.url).send(http_channel(make_settings(toml)))
+
+    headers, body = receiver.taken[0]
+    for secret in (b"the new one", b"the old one"):
+        assert Webhook(secret).verify(body, headers)
 
 
 def test_without_a_secret_there_are_no_callbacks(make_settings: Callable[..., Settings]) -> None:
