@@ -43,7 +43,8 @@ class Chat:
     @classmethod
     async def start(cls, texts: Texts, body: ChatRequest) -> "Chat":
         """Validate a conversation and begin its answer. Raises a Refusal."""
-        tools = tool_use(body.tools, body.tool_choice)
+        with texts.requested():
+            tools = tool_use(body.tools, body.tool_choice)
         return cls(texts, body, tools, await _begin(texts, body, tools))
 
     @property
@@ -105,8 +106,9 @@ async def chat_prompt(texts: Texts, body: ChatRequest, tools: ToolUse | None) ->
 
 
 async def _begin(texts: Texts, body: ChatRequest, tools: ToolUse | None) -> Run:
-    parameters = chat_parameters(body, tools)
-    prompt = await chat_prompt(texts, body, tools)
+    with texts.requested():
+        parameters = chat_parameters(body, tools)
+        prompt = await chat_prompt(texts, body, tools)
     return await texts.start(
         prompt, parameters, stream=body.stream, identified=body.logprobs, special=False
     )

@@ -27,10 +27,11 @@ def completion_routes(texts: Texts, model_id: str) -> APIRouter:
     @routes.post("/v1/completions")
     async def complete(request: Request, body: CompletionBody) -> Response:
         """Go on from prompts, streamed or whole as the body says."""
-        if body.suffix is not None:
-            raise NoSuffix
-        if len(body.prompts) > texts.limits.batch:
-            raise BatchTooLarge(texts.limits.batch)
+        with texts.requested():
+            if body.suffix is not None:
+                raise NoSuffix
+            if len(body.prompts) > texts.limits.batch:
+                raise BatchTooLarge(texts.limits.batch)
         completions = await Completions.start(texts, body)
         if body.stream:
             return RunEvents(completions, _events(completions, body, model_id))

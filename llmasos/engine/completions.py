@@ -22,7 +22,8 @@ class Completions:
     @classmethod
     async def start(cls, texts: Texts, body: CompletionRequest) -> "Completions":
         """Validate all prompts and begin them, or none. Raises a Refusal."""
-        parameters = completion_parameters(body)
+        with texts.requested():
+            parameters = completion_parameters(body)
         runs: list[Run] = []
         try:
             for prompt in body.prompts:

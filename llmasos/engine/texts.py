@@ -5,8 +5,8 @@ at `Texts.start`.
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 
 from llmasos.engine.admission import Admission
@@ -83,6 +83,16 @@ class Texts:
     ) -> None:
         self.model, self.limits = model, limits
         self._admission, self._metrics = admission, metrics
+
+    @contextmanager
+    def requested(self) -> Iterator[None]:
+        """Around what comes before `start`: a request that is refused in it is counted."""
+        try:
+            yield
+        except Refusal as refusal:
+            self._metrics.requests.inc()
+            self._metrics.failures.labels(refusal.kind).inc()
+            raise
 
     async def start(
         self, prompt: str, p: Parameters, *, stream: bool, identified: bool, special: bool = True

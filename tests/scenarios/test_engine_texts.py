@@ -215,3 +215,26 @@ def test_what_is_served_is_counted(http: httpx.Client) -> None:
     assert metric(http, "tgi_request_count") >= before[0] + 2
     assert metric(http, "tgi_request_duration_count") >= before[1] + 1
     assert 'tgi_request_failure{err="validation"}' in http.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong", "kind"),
+    [
+        ("/v1/chat/completions", {**ASK, "tool_choice": "none_such"}, "tool_error"),
+        ("/v1/completions", {"prompt": "x", "suffix": "y"}, "suffix not supported"),
+    ],
+)
+def test_what_is_refused_before_it_begins_is_counted_too(
+    http: httpx.Client, path: str, wrong: Any, kind: str
+) -> None:
+    def refused() -> float:
+        failures = f'tgi_request_failure{{err="{kind}"}} '
+        lines = http.get("/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(failures))
+
+    before, requests = refused(), metric(http, "tgi_request_count")
+
+    assert http.post(path, json=wrong).status_code == 422
+
+    assert refused() >= before + 1
+    assert metric(http, "tgi_request_count") >= requests + 1
