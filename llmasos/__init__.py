@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmasos.agent import Agent, agent, prompt
-    from llmasos.events import Approval, Artifact, Citation, Handoff, Reply, Status, Token
+    from llmasos.events import (
+        Approval,
+        Artifact,
+        Citation,
+        Delegate,
+        Handoff,
+        Part,
+        Reply,
+        Status,
+        Token,
+    )
     from llmasos.generation import Message, Options
     from llmasos.llm import LLM
     from llmasos.request import Principal, Request
@@ -25,9 +35,11 @@ __all__ = [
     "Approval",
     "Artifact",
     "Citation",
+    "Delegate",
     "Handoff",
     "Message",
     "Options",
+    "Part",
     "Passage",
     "Principal",
     "Reply",
@@ -42,7 +54,17 @@ __all__ = [
 
 _MODULES = {
     "agent": ("Agent", "agent", "prompt"),
-    "events": ("Approval", "Artifact", "Citation", "Handoff", "Reply", "Status", "Token"),
+    "events": (
+        "Approval",
+        "Artifact",
+        "Citation",
+        "Delegate",
+        "Handoff",
+        "Part",
+        "Reply",
+        "Status",
+        "Token",
+    ),
     "generation": ("Message", "Options"),
     "llm": ("LLM",),
     "request": ("Principal", "Request"),

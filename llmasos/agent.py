@@ -11,13 +11,13 @@ from importlib import resources
 from typing import Any
 
 from llmasos.errors import AgentDefinitionError
-from llmasos.events import Event
+from llmasos.events import Delegate, Event
 from llmasos.generation import Options
 from llmasos.request import AUTO
 from llmasos.tools import Tool, as_tool
 
-Emitted = Event | str
-"""What a flow may yield: an event, or a plain text that is a piece of the answer."""
+Emitted = Event | Delegate | str
+"""What a flow may yield: an event, parts for others, or a text that is a piece of the answer."""
 Flow = Callable[[Any], Iterator[Emitted]]
 """A generator function over a `Turn`, which knows its agent: so its type is not named here."""
 

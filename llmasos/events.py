@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from llmasos.request import AUTO, Attachment, Queue
+
 ASKER = "asker"
 """In a list of people: whoever sent the message."""
 
@@ -137,6 +139,54 @@ class Approval(_Event):
         )
 
 
+class Failure(_Event):
+    """The job ended without an answer; the worker emits this, never an agent."""
+
+    kind: Literal["failure"] = "failure"
+    type: str
+    """The error's class name."""
+    message: str
+    """For a person: what failed and what happens next."""
+
+
+class Part(_Event):
+    """One thing that another agent should do."""
+
+    kind: Literal["part"] = "part"
+    text: str
+    """The message to it."""
+    agent: Annotated[str, StringConstraints(min_length=1, max_length=63)] = AUTO
+    attachments: tuple[Attachment, ...] = ()
+    queue: Queue | None = None
+    """What it waits in; None: what the job itself waited in."""
+
+
+class Delegate(_Event):
+    """The agent hands parts of its work to others, and waits for all of them.
+
+    The job leaves its worker until the last is finished; then the agent's flow runs again from the
+    start, and `turn.children(key)` has what came of them.
+    """
+
+    kind: Literal["delegate"] = "delegate"
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)]
+    key: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "parts"
+    """Which of the job's delegations this is; each needs one of its own."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A part that was delegated, and what came of it."""
+
+    job_id: str
+    agent: str
+    text: str
+    """The message to it."""
+    reply: Reply | None = None
+    error: Failure | None = None
+    """Why there is no reply."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """What a person has decided on an `Approval`."""
@@ -146,16 +196,6 @@ class Decision:
     """Exactly what was decided on: act on this, not on what the model says now."""
     by: str
     """The principal who decided."""
-
-
-class Failure(_Event):
-    """The job ended without an answer; the worker emits this, never an agent."""
-
-    kind: Literal["failure"] = "failure"
-    type: str
-    """The error's class name."""
-    message: str
-    """For a person: what failed and what happens next."""
 
 
 class Restarted(_Event):

@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from sqlalchemy import Connection, RowMapping, func, or_, select, tuple_, update
 
-from llmasos import approvals
+from llmasos import approvals, parts
 from llmasos.acceptance import Acceptance, fingerprint
 from llmasos.approvals import ApprovalState, Waiting
 from llmasos.database import Database
@@ -89,6 +90,8 @@ class Job:
     deliveries: tuple[Delivery, ...] = ()
     waiting: Waiting | None = None
     """What a person must decide before it goes on."""
+    parent: str | None = None
+    """The job that this one is a part of."""
 
     @classmethod
     def of_row(
@@ -109,12 +112,14 @@ class Job:
             usage=Usage.model_validate_json(row["usage"]) if row["usage"] else Usage(),
             deliveries=tuple(brought),
             waiting=waiting,
+            parent=row["parent"],
         )
 
     def as_json(self) -> dict[str, Any]:
         """The job as every door shows it."""
         return {
             "id": self.id,
+            "parent": self.parent,
             "agent": self.agent,
             "status": str(self.status),
             "attempts": self.attempts,
@@ -190,7 +195,7 @@ class Jobs:
         HomeNotWritable when it cannot be stored.
         """
         request = self._acceptance.check(request)
-        row = _new_row(request)
+        row = new_row(request)
         addresses = [
             {"job_id": row["id"], "address": address, "state": "pending"}
             for address in dict.fromkeys(request.reply_to)
@@ -243,10 +248,12 @@ class Jobs:
         Raises UnknownJob, and WrongJobState when it is finished.
         """
         with self._database.writing() as connection:
+            parent = parts.lock_parent(connection, job_id)
             status = _locked(connection, job_id)
             if status.finished:
                 raise WrongJobState(job_id, status, "be cancelled")
-            if status is JobStatus.RUNNING:
+            below = parts.unfinished(connection, job_id)
+            if status is JobStatus.RUNNING and not below:
                 told = update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
                 connection.execute(told)
                 return _found(connection, job_id)
@@ -255,8 +262,13 @@ class Jobs:
             stop(self._database, connection, job_id, JobCancelled(job_id).message())
             job = _found(connection, job_id)
             following = next_unsettled(connection, job.request.conversation)
+            if parent is not None and parts.resume(self._database, connection, parent):
+                following = Due(parent, job.request.queue)
         due = following or Due(job_id, job.request.queue)  # or what is left to do for itself
         self._wake(due.job_id, due.queue)
+        for each in below:
+            with suppress(WrongJobState):  # it was finished at this moment
+                self.cancel(each)
         return job
 
     def decide(self, job_id: str, granted: bool, by: Principal) -> Job:
@@ -266,6 +278,7 @@ class Jobs:
         when it is not theirs to decide.
         """
         with self._database.writing() as connection:
+            parent = parts.lock_parent(connection, job_id)
             status = _locked(connection, job_id)
             job = _found(connection, job_id)
             if job.waiting is None:
@@ -283,6 +296,8 @@ class Jobs:
             if approval.about == "reply" and not granted:
                 words = NotApproved("The answer", "it was declined").message()
                 stop(self._database, connection, job_id, words)
+                if parent is not None:  # the sweeper wakes it
+                    parts.resume(self._database, connection, parent)
             else:
                 self._queue_again(connection, job_id)
             job = _found(connection, job_id)
@@ -404,7 +419,8 @@ def next_unsettled(connection: Connection, conversation: str | None) -> Due | No
     return Due(found.id, Queue(found.queue)) if found else None
 
 
-def _new_row(request: Request) -> dict[str, Any]:
+def new_row(request: Request) -> dict[str, Any]:
+    """What a request becomes in the table of jobs, but for its turn and when it is due."""
     now = time.time()
     return {
         # Begins with the time, so that jobs of one moment have an order of their own.
@@ -489,6 +505,7 @@ def _deliveries(connection: Connection, job_ids: Sequence[str]) -> dict[str, lis
 def _forget_outcome(connection: Connection, job_id: str) -> None:
     """Let a finished job bring, post, ask and call what it did not see through before."""
     approvals.forget(connection, job_id)
+    parts.forget(connection, job_id)
     of_job = deliveries.c.job_id == job_id
     fresh = {"state": "pending", "tries": 0, "run_after": 0.0, "error": None}
     connection.execute(update(deliveries).where(of_job).values(fresh))

@@ -38,6 +38,8 @@ jobs = Table(
     Column("conversation", String(300)),
     Column("position", Double, nullable=False),  # order within the conversation, by its source
     Column("idempotency_key", String(300), unique=True),
+    Column("parent", String(32)),  # the job that this one is a part of
+    Column("part", String(200)),  # the key under which that one delegated it
     Column("fingerprint", String(64), nullable=False),  # what a repeat must agree with
     # The queue's own side
     Column("unsettled", Boolean, nullable=False, server_default=true()),  # holds up what follows
@@ -81,6 +83,12 @@ Index(
     postgresql_where=jobs.c.status == text("'running'"),
 )
 Index("jobs_unsettled", jobs.c.conversation, jobs.c.unsettled, jobs.c.position, jobs.c.id)
+Index(
+    "jobs_parts",
+    jobs.c.parent,
+    sqlite_where=jobs.c.parent.is_not(None),
+    postgresql_where=jobs.c.parent.is_not(None),
+)
 Index("jobs_created", jobs.c.created_at, jobs.c.id)
 
 messages = Table(

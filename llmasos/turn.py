@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from llmasos.agent import Agent
 from llmasos.errors import NotApproved
-from llmasos.events import Approval, Decision, Status, ToolCall
+from llmasos.events import Approval, Child, Decision, Delegate, Status, ToolCall
 from llmasos.generation import Message
 from llmasos.llm import LLM
 from llmasos.request import Attachment, Principal, Request
@@ -44,17 +44,19 @@ class Memory:
     """The conversation before this message, oldest first."""
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     """What people have decided in this job, by the approval's key."""
+    delegated: Mapping[str, Sequence[Child]] = field(default_factory=dict)
+    """What came of the parts that were handed to others, by the delegation's key."""
 
 
 class Suspended(BaseException):
-    """The flow cannot go on before a person has decided; the worker runs it again then.
+    """The flow cannot go on before others have done their part; the worker runs it again then.
 
     No `Exception`, so that no flow's `except Exception` takes it for a failure.
     """
 
-    def __init__(self, approval: Approval) -> None:
-        super().__init__(approval)
-        self.approval = approval
+    def __init__(self, wait: Approval | Delegate) -> None:
+        super().__init__(wait)
+        self.wait = wait
 
 
 def _go_on() -> None:
@@ -75,6 +77,8 @@ class Turn:
     """The conversation before this message, oldest first."""
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     """What people have decided in this job, by the approval's key."""
+    delegated: Mapping[str, Sequence[Child]] = field(default_factory=dict)
+    """What came of the parts that were handed to others, by the delegation's key."""
     job_id: str = ""
     checkpoint: Callable[[], None] = field(default=_go_on)
     """Call it in long work: raises JobCancelled, DeadlineExceeded or LeaseLost."""
@@ -109,6 +113,10 @@ class Turn:
     def decision(self, key: str) -> Decision | None:
         """What was decided on the `Approval` with this key; None: it was not asked yet."""
         return self.decisions.get(key)
+
+    def children(self, key: str = "parts") -> Sequence[Child] | None:
+        """What came of the parts of the `Delegate` with this key; None: there was none."""
+        return self.delegated.get(key)
 
     def call(self, tool: Tool, **arguments: Any) -> ToolCall:
         """Call one of the agent's tools; a tool with effects at most once for a job.

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from llmasos import approvals
+from llmasos import approvals, parts
 from llmasos.bus import EventBus
 from llmasos.channels import Channel, Draft, Outcome, Turnover
 from llmasos.conversations import Conversations
@@ -27,6 +27,7 @@ from llmasos.errors import (
     ChannelUnavailable,
     DatabaseUnavailable,
     HomeNotWritable,
+    InvalidRequest,
     JobCancelled,
     JobError,
     LeaseLost,
@@ -35,7 +36,7 @@ from llmasos.errors import (
     RetriesExhausted,
     UsageError,
 )
-from llmasos.events import Approval, Event, Failure, Reply, Restarted, Status, Token
+from llmasos.events import Approval, Delegate, Event, Failure, Reply, Restarted, Status, Token
 from llmasos.flow import run
 from llmasos.generation import Usage
 from llmasos.jobs import Dispatcher, Due, Job
@@ -151,8 +152,8 @@ class Attempt:
         try:
             self._refuse_poison()
             reply = self._run_agent()
-        except Suspended as wait:
-            self._suspend(wait.approval)
+        except Suspended as suspended:
+            self._suspend(suspended.wait)
         except LeaseLost:
             raise
         except JobError as error:
@@ -191,7 +192,7 @@ class Attempt:
             agent.name,
             checked=bool(agent.checked),
             reviewed=bool(agent.reviewers),
-            decided=memory.decisions.keys(),
+            known={*memory.decisions, *memory.delegated},
         )
         flow = emissions(agent.name, self._guarded(agent.name, lambda: run(turn)))
         try:
@@ -212,13 +213,14 @@ class Attempt:
         return reply
 
     def _recall(self) -> Memory:
-        """What was said before in the conversation, and what people decided since the first run."""
+        """What was said before in the conversation, and what came of earlier runs' waiting."""
         job, database = self._claim.job, self._means.database
         history = Conversations(database).history(job.request.conversation, job.id)
         if job.attempts == 1:
             return Memory(history)
         with database.reading() as connection:
-            return Memory(history, approvals.decisions(connection, job.id))
+            decided = approvals.decisions(connection, job.id)
+            return Memory(history, decided, parts.children(connection, job.id))
 
     def _guarded(self, agent: str, step: Callable[[], T]) -> T:
         """Run a step of an agent's code; an error that is none of ours is said to be its own."""
@@ -239,7 +241,7 @@ class Attempt:
         if self._usage.first_token_ms is None and isinstance(emitted, (str, Token)):
             self._usage.first_token_ms = self._elapsed_ms()
         event = transcript.take(emitted)
-        if isinstance(event, Approval):
+        if isinstance(event, (Approval, Delegate)):
             raise Suspended(event)
         if event is None or isinstance(event, Reply):
             return
@@ -267,8 +269,18 @@ class Attempt:
         self._couriers.abandon(Draft(status=status))
         self._keeper.release(self._hold)
 
-    def _suspend(self, approval: Approval) -> None:
-        """Leave this thread to others until a person has decided."""
+    def _suspend(self, wait: Approval | Delegate) -> None:
+        """Leave this thread to others until a person has decided, or all parts are finished."""
+        try:
+            if isinstance(wait, Delegate):
+                self._delegate(wait)
+            else:
+                self._ask(wait)
+        except (JobCancelled, InvalidRequest) as error:  # it must not wait: nothing is concluded
+            self._concluding.release()
+            self._conclude_failed(error)
+
+    def _ask(self, approval: Approval) -> None:
         seconds = self._means.limits.approval_seconds
         self._conclude(
             lambda: self._outcomes.suspend(
@@ -276,6 +288,24 @@ class Attempt:
             ),
             approval,
         )
+
+    def _delegate(self, delegate: Delegate) -> None:
+        """Hand out the parts and leave the job; the last of them brings it back."""
+        if not self._concluding.acquire(blocking=False):
+            return
+        self._hold.closing = True
+        limits = self._means.limits
+        made = self._insist(
+            lambda: self._outcomes.delegate(self._claim, self._agent, delegate, self._usage, limits)
+        )
+        self._log.info("job.divided", parts=len(made))
+        status = f"Waiting for {len(made)} parts …"
+        self._publish(Status(text=status))
+        self._couriers.abandon(Draft(status=status))
+        self._keeper.release(self._hold)
+        for each in made:
+            if not self._wake(each):
+                break  # the sweeper wakes the others
 
     def _conclude_failed(self, error: Exception) -> None:
         cancelled = isinstance(error, (JobCancelled, NotApproved))
@@ -365,12 +395,15 @@ class Attempt:
         self._couriers.abandon()
         self._keeper.release(self._hold)
 
-    def _wake(self, due: Due | None) -> None:
+    def _wake(self, due: Due | None) -> bool:
+        """Wake a job, if there is one; whether that worked."""
         if due is not None:
             try:
                 self._means.dispatcher.wake(due.job_id, due.queue)
             except LLMasOSError as error:  # the sweeper will
                 self._log.debug("job.wake_failed", next=due.job_id, error=str(error))
+                return False
+        return True
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, Approval):  # what is decided on is shown to those who may read the job

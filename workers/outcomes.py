@@ -9,14 +9,23 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from llmasos import approvals
+from llmasos import approvals, parts
 from llmasos.approvals import ApprovalState
 from llmasos.conversations import remember
 from llmasos.database import Database
-from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost, NotApproved
-from llmasos.events import Approval, Failure, Reply
+from llmasos.errors import (
+    ChannelError,
+    ChannelUnavailable,
+    InvalidRequest,
+    JobCancelled,
+    LeaseLost,
+    NotApproved,
+)
+from llmasos.events import Approval, Delegate, Failure, Reply
 from llmasos.generation import Usage
-from llmasos.jobs import Due, JobStatus, next_unsettled, settle_values, stop
+from llmasos.jobs import Due, Job, JobStatus, new_row, next_unsettled, settle_values, stop
+from llmasos.request import Queue, Request
+from llmasos.settings import JobSettings
 from llmasos.tables import deliveries, jobs
 from workers.claims import Claim, fence
 from workers.retries import wait_before_redelivery
@@ -76,6 +85,7 @@ class Outcomes:
         Gives what `succeed` gives.
         """
         with self._database.writing() as connection:
+            _refuse_cancelled(connection, claim)
             until = connection.execute(select(self._database.now())).scalar_one() + seconds
             values: dict[str, Any] = {"due_at": until, "unsettled": False, "worker": None}
             self._write(
@@ -90,13 +100,49 @@ class Outcomes:
             approvals.ask(connection, claim.job.id, approval, until)
             return self._following(connection, claim)
 
+    def delegate(
+        self, claim: Claim, agent: str, delegate: Delegate, usage: Usage, limits: JobSettings
+    ) -> list[Due]:
+        """Have the job wait for its parts, jobs of their own that stand for the same person.
+
+        Gives the parts. Raises InvalidRequest when there are too many, or parts of parts of parts.
+        """
+        requests = _requests(claim.job, delegate)
+        if len(requests) > limits.max_parts:
+            raise InvalidRequest(
+                f"The agent '{agent}' divided this into {len(requests)} parts, at most "
+                f"{limits.max_parts} are taken (jobs.max_parts)."
+            )
+        rows = [{**new_row(each), "part": delegate.key} for each in requests]
+        with self._database.writing() as connection:
+            if parts.depth(connection, claim.job.id) >= limits.max_depth:
+                raise InvalidRequest(
+                    f"The agent '{agent}' divided a part of a part again, more than "
+                    f"{limits.max_depth} deep (jobs.max_depth)."
+                )
+            _refuse_cancelled(connection, claim)
+            self._write(
+                connection,
+                claim,
+                agent=agent,
+                usage=usage.model_dump_json(),
+                lost_leases=0,
+                due_at=None,
+                worker=None,
+            )
+            parts.create(self._database, connection, claim.job.id, rows)
+        return [Due(row["id"], Queue(row["queue"])) for row in rows]
+
     def expire(self, claim: Claim) -> Due:
         """Cancel a job that nobody has decided on in time; gives what is to be woken."""
         words = NotApproved("What was asked for", "nobody decided in time").message()
         with self._database.writing() as connection:
+            parent = parts.lock_parent(connection, claim.job.id)
             fence(connection, claim.job.id, claim.attempt)
             approvals.close(connection, claim.job.id, ApprovalState.EXPIRED)
             stop(self._database, connection, claim.job.id, words)
+            if parent is not None and parts.resume(self._database, connection, parent):
+                return Due(parent, claim.job.request.queue)
         return Due(claim.job.id, claim.job.request.queue)  # somebody must bring that
 
     def routed(self, claim: Claim, agent: str) -> None:
@@ -161,6 +207,8 @@ class Outcomes:
 
     def _finish(self, connection: Any, claim: Claim, **values: Any) -> None:
         """End the job; one with nowhere to bring its outcome is let go of at once."""
+        if claim.job.parent is not None:
+            parts.lock_parent(connection, claim.job.id)
         values["lost_leases"] = 0  # from here on it counts those lost while bringing the outcome
         if not claim.addresses:
             values |= {"unsettled": False, "due_at": None, "worker": None}
@@ -169,6 +217,9 @@ class Outcomes:
     def _following(self, connection: Any, claim: Claim) -> Due | None:
         if claim.addresses:
             return None
+        parent = claim.job.parent
+        if parent is not None and parts.resume(self._database, connection, parent):
+            return Due(parent, claim.job.request.queue)
         return next_unsettled(connection, claim.job.request.conversation)
 
     def _write(self, connection: Any, claim: Claim, **values: Any) -> None:
@@ -182,6 +233,28 @@ class Outcomes:
             return int(
                 connection.execute(deliveries.select().where(*of_this)).mappings().one()["tries"]
             )
+
+
+def _requests(job: Job, delegate: Delegate) -> list[Request]:
+    """What the parts of a job ask. Another run of it asks the same under the same keys."""
+    return [
+        Request(
+            agent=part.agent,
+            text=part.text,
+            attachments=part.attachments,
+            principal=job.request.principal,
+            queue=part.queue or job.request.queue,
+            idempotency_key=f"part:{job.id}:{delegate.key}:{number}",
+        )
+        for number, part in enumerate(delegate.parts)
+    ]
+
+
+def _refuse_cancelled(connection: Connection, claim: Claim) -> None:
+    """A job that someone wants stopped waits for nothing. Raises JobCancelled."""
+    query = select(jobs.c.cancel_requested).where(jobs.c.id == claim.job.id)
+    if connection.execute(query.with_for_update()).scalar():
+        raise JobCancelled(claim.job.id)
 
 
 def _note(connection: Connection, claim: Claim, address: str, **values: Any) -> None:

@@ -11,27 +11,38 @@ from pydantic_core import PydanticSerializationError
 
 from llmasos.channels import Draft
 from llmasos.errors import AgentBroke, EmptyReply
-from llmasos.events import Approval, Artifact, Citation, Event, Reply, Status, Token, ToolCall
+from llmasos.events import (
+    Approval,
+    Artifact,
+    Citation,
+    Delegate,
+    Event,
+    Reply,
+    Status,
+    Token,
+    ToolCall,
+)
 
-SHOWN = (Status, Token, ToolCall, Citation, Artifact, Approval, Reply)
+SHOWN = (Status, Token, ToolCall, Citation, Artifact, Approval, Delegate, Reply)
 """What an agent may emit."""
 PARTS = (Token, Citation, Artifact)
 """What of it is a part of the answer."""
-Lasting = TypeVar("Lasting", Approval, Reply)
+Lasting = TypeVar("Lasting", Approval, Delegate, Reply)
 
 
 class Transcript:
     """Takes an agent's emissions one by one.
 
     checked: whether the agent shows only what passed its checks. reviewed: whether nothing of the
-    answer is shown before a person has read it. decided: keys of what people have decided.
+    answer is shown before a person has read it. known: keys of what was asked and
+    handed out before.
     """
 
     def __init__(
-        self, agent: str, *, checked: bool, reviewed: bool = False, decided: Collection[str] = ()
+        self, agent: str, *, checked: bool, reviewed: bool = False, known: Collection[str] = ()
     ) -> None:
         self._agent, self._checked = agent, checked
-        self._reviewed, self._decided = reviewed, decided
+        self._reviewed, self._known = reviewed, known
         self._status = ""
         self._text: list[str] = []
         self._withheld = False
@@ -49,7 +60,7 @@ class Transcript:
         """What people should see at the moment."""
         return Draft(status=self._status, text="" if self._reviewed else "".join(self._text))
 
-    def take(self, emitted: Any) -> Event | None:
+    def take(self, emitted: Any) -> Event | Delegate | None:
         """Take one emission; gives the event that may be seen, None when nobody may see it.
 
         Raises AgentBroke for what is no event.
@@ -71,8 +82,8 @@ class Transcript:
                 self._citations.append(event)
             case Artifact():
                 self._artifacts.append(event)
-            case Approval():
-                return self._asked(event)
+            case Approval() | Delegate():
+                return self._waited_for(event)
             case Reply():
                 self._reply = event
         return None if self._reviewed and isinstance(event, PARTS) else event
@@ -92,12 +103,15 @@ class Transcript:
         reason = "none of its text had passed its checks" if self._withheld else "it ended silently"
         raise EmptyReply(self._agent, reason)
 
-    def _asked(self, approval: Approval) -> Approval:
-        """The question as it will be read again. One that was decided would be asked for ever."""
-        if approval.key in self._decided:
-            words = f"it asked '{approval.key}' again; `turn.decision` has what was decided"
+    def _waited_for(self, wait: Approval | Delegate) -> Approval | Delegate:
+        """What the job waits for, as it will be read again. Nothing is waited for twice."""
+        if wait.key in self._known:
+            where = "decision" if isinstance(wait, Approval) else "children"
+            words = f"it waited for '{wait.key}' again; `turn.{where}` has what came of it"
             raise AgentBroke(self._agent, words)
-        stored = self._stored(approval)
+        if isinstance(wait, Delegate):
+            return self._stored(wait)
+        stored = self._stored(wait)
         try:
             if stored.about == "reply":
                 Reply.model_validate(stored.payload.get("reply"))

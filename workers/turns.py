@@ -60,6 +60,7 @@ class CatalogTurns:
             journal=journal,
             history=memory.history,
             decisions=memory.decisions,
+            delegated=memory.delegated,
             job_id=job.id,
             checkpoint=checkpoint,
         )

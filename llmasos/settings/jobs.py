@@ -45,5 +45,9 @@ class JobSettings(Section):
     """How long a job may run before it is failed."""
     approval_seconds: float = Field(default=24 * 3600.0, gt=0)
     """How long a job waits for a person's approval before it is cancelled."""
+    max_parts: int = Field(default=50, ge=1, le=1000)
+    """Into how many parts an agent may divide a job at once."""
+    max_depth: int = Field(default=3, ge=0, le=10)
+    """How deep parts may be divided again."""
     per_user: int = Field(default=0, ge=0)
     """How many jobs of one person, key or webhook run at a time. 0: as many as can."""

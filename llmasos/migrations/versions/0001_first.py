@@ -53,6 +53,8 @@ def _jobs() -> None:
         sa.Column("conversation", sa.String(300)),
         sa.Column("position", sa.Double, nullable=False),
         sa.Column("idempotency_key", sa.String(300), unique=True),
+        sa.Column("parent", sa.String(32)),
+        sa.Column("part", sa.String(200)),
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("unsettled", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("due_at", sa.Double),
@@ -80,6 +82,8 @@ def _jobs() -> None:
     columns = ["status", "due_at"]
     op.create_index("jobs_running", "jobs", columns, sqlite_where=runs, postgresql_where=runs)
     op.create_index("jobs_unsettled", "jobs", ["conversation", "unsettled", "position", "id"])
+    part = sa.text("parent IS NOT NULL")
+    op.create_index("jobs_parts", "jobs", ["parent"], sqlite_where=part, postgresql_where=part)
     op.create_index("jobs_created", "jobs", ["created_at", "id"])
 
 

@@ -1,7 +1,7 @@
 """A worker within the test: real jobs on SQLite, real threads, agents made on the spot."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class FlowTurns:
             journal=journal,
             history=memory.history,
             decisions=memory.decisions,
+            delegated=memory.delegated,
             job_id=job.id,
             checkpoint=checkpoint,
         )
@@ -61,12 +62,12 @@ class Bench:
         checked: bool = False,
         reviewers: tuple[str, ...] = (),
         deadline: float = 60.0,
-        approval_seconds: float = 3600.0,
+        limits: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> Runner:
         """A worker whose agent does this."""
         agent = Agent(name="echo", flow=flow, checked=checked, reviewers=reviewers)
-        limits = JobSettings(deadline_seconds=deadline, approval_seconds=approval_seconds)
+        wide = JobSettings(**{"deadline_seconds": deadline, **(limits or {})})
         means = Means(
             database=self.database,
             dispatcher=InlineDispatcher(),
@@ -74,7 +75,7 @@ class Bench:
             channels={"test": self.channel},
             turns=FlowTurns(agent),
             settings=WorkerSettings(**{"lease_seconds": 0.6, **settings}),
-            limits=limits,
+            limits=wide,
         )
         runner = Runner(means, f"worker-{len(self.runners)}")
         runner.start()

@@ -228,7 +228,7 @@ def test_a_worker_that_dies_before_it_has_asked_is_replaced(bench: Any) -> None:
 
 def test_nobody_decides_in_time(bench: Any) -> None:
     job = bench.submit(reply_to=("test:a",))
-    runner = bench.runner(asking, approval_seconds=0.05)
+    runner = bench.runner(asking, limits={"approval_seconds": 0.05})
     runner.work()
 
     bench.until(lambda: runner.work() or bench.jobs.find(job).status.finished)
@@ -303,4 +303,4 @@ def test_an_agent_that_asks_the_same_for_ever_breaks_off(bench: Any) -> None:
     bench.jobs.decide(job, True, LOCAL)
     runner.work()
 
-    assert "asked 'approval' again" in bench.jobs.find(job).error.message
+    assert "waited for 'approval' again" in bench.jobs.find(job).error.message
