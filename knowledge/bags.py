@@ -34,6 +34,8 @@ K1 = 1.2
 """How soon a term's further occurrences stop to count."""
 B = 0.75
 """How much a long row is held against it."""
+SIFT = np.uint32(1 << 16)
+"""Terms are told from most others by their numbers' last bits, before they are compared."""
 BLOCK = 20_000
 """Rows that are gathered before their statistics are."""
 PARTS = ("first", "access", "lengths", "starts", "terms", "counts", "held_by", "held")
@@ -111,7 +113,8 @@ class Bags:
     def open(cls, folder: Path) -> Self:
         """Bags that were saved, mapped into memory. Raises IndexDamaged."""
         try:
-            parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in PARTS}
+            maps = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in PARTS}
+            parts = {name: np.asarray(each) for name, each in maps.items()}  # quicker to index
             sound = len(parts["starts"]) == len(parts["access"]) + 1 == len(parts["lengths"]) + 1
         except (OSError, ValueError) as error:
             raise IndexDamaged(str(folder), str(error)) from error
@@ -173,9 +176,12 @@ class Bags:
         scores = [self.scores(terms, block, statistics) for block in blocks]
         return best(places + self.first, np.concatenate(scores), k)
 
-    def occurrences(self, terms: Collection[str], rows: Sequence[int] | Rows) -> Scores:
-        """How often each term is in each of these rows, shape (rows, terms)."""
-        return self._occurrences(terms, self._places(rows))
+    def bags(self, rows: Sequence[int] | Rows) -> list[frozenset[int]]:
+        """The numbers of the terms of each of these rows."""
+        return [
+            frozenset(self._terms[self._starts[place] : self._starts[place + 1]].tolist())
+            for place in self._places(rows).tolist()
+        ]
 
     def _places(self, rows: Sequence[int] | Rows) -> Rows:
         return np.asarray(rows, dtype=np.int64).reshape(-1) - self.first
@@ -194,16 +200,20 @@ class Bags:
         found = np.zeros((len(places), len(numbers)), dtype=np.float32)
         if not len(numbers) or not len(places):
             return found
-        order = np.argsort(numbers)
         starts = self._starts[places]
         sizes = self._starts[places + 1] - starts
-        owners = np.repeat(np.arange(len(places)), sizes)
-        within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        at = np.repeat(starts, sizes) + within
+        first = np.cumsum(sizes) - sizes
+        at = np.arange(int(sizes.sum())) + np.repeat(starts - first, sizes)
         held = self._terms[at]
-        near = order[np.minimum(np.searchsorted(numbers[order], held), len(numbers) - 1)]
-        hit = numbers[near] == held
-        found[owners[hit], near[hit]] = self._counts[at[hit]]
+        likely = np.zeros(SIFT, dtype=bool)
+        likely[numbers % SIFT] = True
+        kept = np.flatnonzero(likely[held % SIFT])
+        order = np.argsort(numbers)
+        near = np.minimum(np.searchsorted(numbers[order], held[kept]), len(numbers) - 1)
+        hit = numbers[order][near] == held[kept]
+        kept, near = kept[hit], order[near[hit]]
+        owners = np.searchsorted(first, kept, side="right") - 1
+        found[owners, near] = self._counts[at[kept]]
         return found
 
 

@@ -10,17 +10,14 @@ Knows numbers only.
 """
 
 import math
-import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from knowledge.relevance import Signs
-from llmasos.errors import HomeNotWritable, IndexDamaged, InvalidRequest
+from llmasos.errors import InvalidRequest
 
 RIDGE = 1.0
 """How strongly a fit is held to the coefficients that it starts from."""
@@ -29,7 +26,6 @@ ROUNDS, ENOUGH = 50, 1e-6
 Coefficients = npt.NDArray[np.float64]
 FALL = 12.0
 """How fast relevance falls below the best passage, for each unit of score."""
-FILE = "relevance.json"
 
 
 class Calibration(BaseModel):
@@ -42,26 +38,6 @@ class Calibration(BaseModel):
     """By the names of `Signs`; those that are not named add nothing."""
     questions: int = 0
     """How many cases it was fitted on."""
-
-    @classmethod
-    def load(cls, folder: Path) -> Self | None:
-        """A collection's own; None when it has none. Raises IndexDamaged when it is no such."""
-        path = folder / FILE
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise IndexDamaged(str(path), "it is no calibration; calibrate again") from error
-
-    def save(self, folder: Path) -> None:
-        """Keep it as the collection's own, whole or not at all. Raises HomeNotWritable."""
-        aside = folder / f"{FILE}.{secrets.token_hex(4)}.new"
-        try:
-            aside.write_text(self.model_dump_json(indent=2), encoding="utf-8")
-            aside.replace(folder / FILE)
-        except OSError as error:
-            raise HomeNotWritable(str(folder), error.strerror or str(error)) from error
 
     def relevance(self, signs: Signs) -> float:
         """How likely the best passage is to answer, in [0, 1]."""

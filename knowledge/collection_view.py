@@ -90,6 +90,14 @@ class CollectionView:
             vectors[places] = part.vectors(own)
         return vectors
 
+    def bags(self, rows: Sequence[int]) -> list[frozenset[int]]:
+        """The terms of each of these rows, as numbers."""
+        bags: list[frozenset[int]] = [frozenset()] * len(rows)
+        for part, places, own in self._split(rows):
+            for place, bag in zip(places.tolist(), part.bags(own), strict=True):
+                bags[place] = bag
+        return bags
+
     def _parts(self) -> Iterable[tuple[Part, Allowed | None]]:
         return zip(self._contents.parts, self._allowed, strict=True)
 

@@ -88,6 +88,10 @@ class Draft(Snapshot):
         """Say who may read the collection."""
         self._connection.execute("UPDATE facts SET readers = ?", (json.dumps(tuple(readers)),))
 
+    def set_calibration(self, calibration: str) -> None:
+        """Keep the collection's own calibration, as JSON; '' for the default."""
+        self._connection.execute("UPDATE facts SET calibration = ?", (calibration,))
+
     def set_document_readers(self, sources: Sequence[str], readers: Sequence[str] | None) -> None:
         """Say who may read some documents, of those that may read the collection; None: all."""
         for source in sources:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from knowledge.relevance import Signs, signs
 from llmasos.errors import InvalidRequest
+from llmasos.language.questions import Question
 from llmasos.request import Principal
 from llmasos.retrieval import Passage, Retriever
 
@@ -153,7 +154,7 @@ def cases(
 
 
 def _signs(query: str, passages: Sequence[Passage]) -> Signs:
-    return signs(query, [each.score for each in passages], passages)
+    return signs(Question.of(query), [each.score for each in passages], passages)
 
 
 def judge(judged: Judged, passages: Sequence[Passage]) -> Outcome:

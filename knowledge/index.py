@@ -171,7 +171,7 @@ class VectorIndex:
         faiss.omp_set_num_threads(1)
         query = vector.reshape(1, -1)
         if self.kind == GRAPH:
-            options = faiss.SearchParametersHNSW(efSearch=max(self.effort, 2 * k))
+            options = faiss.SearchParametersHNSW(efSearch=max(self.effort, k))
             return _found(self._quick.search(query, k, params=options))
         lists = min(self.effort * (1 + k // SEEN), self._quick.nlist)
         options = faiss.SearchParametersIVF(nprobe=lists)

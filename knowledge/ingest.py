@@ -210,10 +210,11 @@ class Adding:
             self._write(self.collection, batch, vectors)
             return
         create_collection(self._folder, self._embedder.model, vectors.shape[1])
+        made = Collection(self._folder)
         try:
-            made = Collection(self._folder)
             self._write(made, batch, vectors)
         except BaseException:  # an add that fails leaves no empty collection behind
+            made.close()
             delete_collection(self._folder)
             raise
         self.collection = made

@@ -110,6 +110,10 @@ class KeywordIndex:
         """BM25 of these rows, shape (rows,)."""
         return self._bags.scores(list(dict.fromkeys(terms)), rows, statistics)
 
+    def bags(self, rows: Sequence[int]) -> list[frozenset[int]]:
+        """The numbers of the terms of each of these rows."""
+        return self._bags.bags(rows)
+
     def search(
         self,
         terms: Sequence[str],

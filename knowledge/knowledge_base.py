@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Self
 
 from knowledge.backup import back_up, restore
-from knowledge.calibration import DEFAULT, Calibration
+from knowledge.calibration import Calibration
 from knowledge.collection import Collection, check_dimension
 from knowledge.collection_view import CollectionView
 from knowledge.embedding import Embedder, HttpEmbedder, Vectors
@@ -64,15 +65,20 @@ class KnowledgeBase:
     """The collections in a folder; implements `llmasos.retrieval.Retriever`. Safe in threads."""
 
     def __init__(
-        self, folder: Path, embedder: Embedder, settings: KnowledgeSettings | None = None
+        self,
+        folder: Path,
+        embedder: Embedder,
+        settings: KnowledgeSettings | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         """folder: where the collections are, one folder each; embedder: who makes vectors.
 
-        settings: how documents are read and cut.
+        settings: how documents are read and cut; tuning: how passages are found and judged.
         """
         self._folder = folder
         self._embedder = embedder
         self._settings = settings or KnowledgeSettings()
+        self._usual = tuning or Tuning()
         self._opened: dict[str, Collection] = {}
         self._opening = Lock()
         self._embedding = _threads()
@@ -81,7 +87,7 @@ class KnowledgeBase:
     def from_settings(cls, settings: Settings) -> Self:
         """The installation's collections, embedded by the server that is in force for it."""
         embedder = HttpEmbedder.from_settings(settings)
-        return cls(settings.knowledge_dir, embedder, settings.knowledge)
+        return cls(settings.knowledge_dir, embedder, settings.knowledge, Tuning.of(settings))
 
     def add(
         self,
@@ -180,7 +186,7 @@ class KnowledgeBase:
             }
             embedded = self._embedding.submit(self._embedder.embed, [query])
             found = retrieve(
-                query, views, lambda: _checked(embedded.result()[0], views), k, self._tuning(names)
+                query, views, lambda: _checked(embedded.result()[0], views), k, self._tuning(views)
             )
         hidden = {} if explain else {"explanation": None}
         return [each.model_copy(update=hidden) for each in found]
@@ -252,6 +258,16 @@ class KnowledgeBase:
                 draft.set_document_readers(meant, said)
             target.publish_if_due()
         return meant
+
+    def set_calibration(self, collection: str, calibration: Calibration | None) -> None:
+        """Judge the relevance of what is found in it by this; None: by the default.
+
+        It holds for searches in this collection alone that begin after it.
+        """
+        said = calibration.model_dump_json() if calibration else ""
+        self._open(collection)
+        with locked(self._place(collection)), self._open(collection).write() as draft:
+            draft.set_calibration(said)
 
     def versions(self, collection: str) -> list[VersionInfo]:
         """The versions that are kept, the latest first."""
@@ -393,10 +409,12 @@ class KnowledgeBase:
             self._check_model(collection, view.facts)
             yield view
 
-    def _tuning(self, names: Sequence[str]) -> Tuning:
+    def _tuning(self, views: Mapping[str, CollectionView]) -> Tuning:
         """How to search: a collection that is searched alone may have its own calibration."""
-        own = Calibration.load(self._place(names[0])) if len(names) == 1 else None
-        return Tuning(calibration=own or DEFAULT)
+        own = [view.facts.calibration for view in views.values()]
+        if len(own) > 1 or not own[0]:
+            return self._usual
+        return replace(self._usual, calibration=Calibration.model_validate_json(own[0]))
 
     def _remove_all(self, collection: str, target: Collection) -> Report:
         removed = [each.source for each in self.documents(collection)]

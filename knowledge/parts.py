@@ -61,6 +61,10 @@ class Part(Protocol):
         """The vectors of these rows."""
         ...
 
+    def bags(self, rows: Ids) -> list[frozenset[int]]:
+        """The terms of each of these rows, as numbers."""
+        ...
+
 
 class Indexed:
     """The rows of a version: found by its indexes."""
@@ -105,6 +109,10 @@ class Indexed:
     def vectors(self, rows: Ids) -> Vectors:
         """The vectors of these rows."""
         return self.version.index.vectors(rows)
+
+    def bags(self, rows: Ids) -> list[frozenset[int]]:
+        """The terms of each of these rows, as numbers."""
+        return self.version.keywords.bags(rows.tolist())
 
 
 class Segment:
@@ -159,6 +167,10 @@ class Segment:
     def vectors(self, rows: Ids) -> Vectors:
         """The vectors of these rows."""
         return self._vectors[rows - self.first]
+
+    def bags(self, rows: Ids) -> list[frozenset[int]]:
+        """The terms of each of these rows, as numbers."""
+        return self._bags.bags(rows)
 
 
 def _lost(part: Part, classes: Classes, gone: Allowed | None) -> Ids:

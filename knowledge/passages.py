@@ -9,10 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from knowledge.bags import term_number
 from knowledge.records import StoredChunk
 from knowledge.search import Found
-from knowledge.terms import terms
 
 TOKENS = 512
 """Most tokens of a joined passage."""
@@ -34,46 +32,88 @@ class Piece:
     end: int
     found: Found
     """The best row."""
+    first: int
+    last: int
+    """The rows that it is made of."""
 
     @classmethod
     def of(cls, chunk: StoredChunk, found: Found) -> "Piece":
         """The passage that one chunk is."""
-        return cls(chunk, chunk.chunk.text, chunk.chunk.start, chunk.chunk.end, found)
+        part = chunk.chunk
+        return cls(chunk, part.text, part.start, part.end, found, found.row, found.row)
+
+    def touches(self, other: "Piece") -> bool:
+        """Whether both are of one section, and one begins where the other ends.
+
+        Chunks of a document have rows that follow one another.
+        """
+        if self.found.view != other.found.view:
+            return False
+        if self.last + 1 != other.first:
+            return other.last + 1 == self.first and other.touches(self)
+        same = (self.chunk.source, self.chunk.chunk.title) == (
+            other.chunk.source,
+            other.chunk.chunk.title,
+        )
+        return same and 0 <= other.start - self.end <= GAP
+
+    def joined(self, other: "Piece") -> "Piece":
+        """Both as one, in the place of this; of white space only its length is known."""
+        one, two = (self, other) if self.start <= other.start else (other, self)
+        text = one.text + "\n" * (two.start - one.end) + two.text
+        return replace(
+            self, text=text, start=one.start, end=two.end, first=one.first, last=two.last
+        )
 
 
-def assemble(found: Sequence[Found], chunks: Sequence[StoredChunk], k: int) -> list[Piece]:
-    """The k best passages of ranked rows and their chunks, best first."""
-    kept: list[Piece] = []
-    seen: list[frozenset[int]] = []
-    for each, chunk in zip(found, chunks, strict=True):
-        piece = Piece.of(chunk, each)
-        place = next((n for n, other in enumerate(kept) if _joinable(other, piece)), None)
-        if place is not None:
-            kept[place] = _joined(kept[place], piece)
-            continue
-        if len(kept) == k:
-            continue  # what is left may only lengthen a passage
-        bag = frozenset(map(term_number, terms(piece.text)))
-        if not any(_alike(bag, other) for other in seen):
-            kept.append(piece)
-            seen.append(bag)
-    return kept
+class Assembly:
+    """The k best passages of ranked rows, which come best first, some at a time."""
+
+    def __init__(self, k: int) -> None:
+        self.pieces: list[Piece] = []
+        self._k = k
+        self._bags: list[frozenset[int]] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are k: what comes may only lengthen them."""
+        return len(self.pieces) == self._k
+
+    def take(
+        self,
+        found: Sequence[Found],
+        chunks: Sequence[StoredChunk],
+        bags: Sequence[frozenset[int]],
+    ) -> None:
+        """Go on with these rows, whose chunks and terms these are."""
+        for each, chunk, bag in zip(found, chunks, bags, strict=True):
+            piece = Piece.of(chunk, each)
+            place = next((n for n, other in enumerate(self.pieces) if _joinable(other, piece)), -1)
+            if place >= 0:
+                self.pieces[place] = self.pieces[place].joined(piece)
+            elif not self.complete:
+                self._keep(piece, bag)
+
+    def _keep(self, piece: Piece, bag: frozenset[int]) -> None:
+        """Have it as a passage, unless another says the same."""
+        if not any(_alike(bag, other) for other in self._bags):
+            self.pieces.append(piece)
+            self._bags.append(bag)
+
+
+def worth_reading(found: Sequence[Found], first: int) -> list[Found]:
+    """Of ranked rows the first few, and of the others those that may touch one of all these."""
+    rows = {(each.view, each.row) for each in found}
+    return [
+        each
+        for place, each in enumerate(found)
+        if place < first or (each.view, each.row - 1) in rows or (each.view, each.row + 1) in rows
+    ]
 
 
 def _joinable(piece: Piece, other: Piece) -> bool:
-    """Whether two pieces are of one section, touch, and are not too long together."""
-    one, two = sorted((piece, other), key=lambda each: each.start)
-    same = (one.chunk.source, one.chunk.chunk.title) == (two.chunk.source, two.chunk.chunk.title)
-    touching = 0 <= two.start - one.end <= GAP
-    return same and touching and _tokens(one.text) + _tokens(two.text) <= TOKENS
-
-
-def _joined(piece: Piece, other: Piece) -> Piece:
-    """Both as one, in the place of the first; of white space only its length is known."""
-    one, two = sorted((piece, other), key=lambda each: each.start)
-    return replace(
-        piece, text=one.text + "\n" * (two.start - one.end) + two.text, start=one.start, end=two.end
-    )
+    """Whether two pieces touch, and are not too long together."""
+    return piece.touches(other) and _tokens(piece.text) + _tokens(other.text) <= TOKENS
 
 
 def _tokens(text: str) -> int:
@@ -83,5 +123,5 @@ def _tokens(text: str) -> int:
 
 
 def _alike(one: frozenset[int], two: frozenset[int]) -> bool:
-    together = len(one | two)
-    return together == 0 or len(one & two) >= SAME * together
+    shared = len(one & two)
+    return shared >= SAME * (len(one) + len(two) - shared)

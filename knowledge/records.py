@@ -28,6 +28,8 @@ class Facts:
     version: str
     """The published version's name, or '' before the first."""
     readers: tuple[str, ...]
+    calibration: str
+    """Its own calibration of relevance as JSON, or '' for the default."""
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,13 @@ class Signs(NamedTuple):
     """1 when they hold everything that the question cannot be answered without."""
 
 
-def signs(query: str, scores: Sequence[float], passages: Sequence[Passage]) -> Signs:
+def signs(question: Question, scores: Sequence[float], passages: Sequence[Passage]) -> Signs:
     """The signs of what was found.
 
     scores: of what was found, best first; about thirty tell enough. passages: the best of them.
     """
     if not scores or not passages:
         return Signs(0.0, 0.0, 0.0, 0.0)
-    question = Question.of(query)
     evidence = find_evidence(question, passages[:READ])
     return Signs(
         gap=scores[0] - scores[min(REST, len(scores) - 1)],

@@ -6,18 +6,27 @@ for several. Knows neither disk nor principals. Start reading at `retrieve`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Self, TypeVar
 
 from knowledge.calibration import DEFAULT, Calibration, below
 from knowledge.embedding import Vectors
-from knowledge.passages import Piece, assemble
+from knowledge.passages import Assembly, Piece, worth_reading
 from knowledge.records import StoredChunk
 from knowledge.relevance import READ, signs
-from knowledge.reranking import Reranker, reranked
+from knowledge.reranking import HttpReranker, Reranker, reranked
 from knowledge.search import Found, Ranking, Search
 from knowledge.view import View
 from knowledge.weighing import Weighing
+from llmasos.language.questions import Question
 from llmasos.retrieval import Explanation, Passage
+from llmasos.settings import Settings
 
+T = TypeVar("T")
+CANDIDATES = 100
+"""Rows that each half of the search names at least."""
+DEEPER = (1, 4, 16)
+"""How many times as many candidates are asked for, as long as there are too few passages in them.
+What is left after the last says the same as what is there."""
 SPARE = 5
 """Rows beyond those asked for that are read, since some are joined or said already."""
 
@@ -33,6 +42,15 @@ class Tuning:
     reranker: Reranker | None = None
     """Reads the best candidates again, if there is one."""
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As an installation's settings have it."""
+        url, key = settings.knowledge.reranker_url, settings.knowledge.reranker_api_key
+        return cls(
+            reads_only_english=not settings.embedding.multilingual,
+            reranker=HttpReranker(url, key.get_secret_value() if key else None) if url else None,
+        )
+
 
 def retrieve(
     query: str,
@@ -47,21 +65,26 @@ def retrieve(
     after the search by keywords, so that it can be computed meanwhile. Raises EngineError when a
     reranker is set and fails.
     """
-    tuning = tuning or Tuning()
-    names = list(views)
-    search = Search(
-        query, list(views.values()), tuning.weighing, reads_only_english=tuning.reads_only_english
-    )
-    ranking = search.rank(vector())
-    again = None
-    if tuning.reranker is not None:
-        ranking, again = reranked(
-            query, ranking, lambda found: _chunks(found, list(views.values())), tuning.reranker
+    tuning, places, question = tuning or Tuning(), list(views.values()), Question.of(query)
+    for deeper in DEEPER:
+        search = Search(
+            query,
+            places,
+            tuning.weighing,
+            deeper * max(CANDIDATES, 2 * k + SPARE),
+            reads_only_english=tuning.reads_only_english,
         )
-    best = ranking.found[: 2 * k + SPARE]
-    pieces = assemble(best, _chunks(best, list(views.values())), k)
+        ranking, again = search.rank(vector()), None
+        if tuning.reranker is not None:
+            ranking, again = reranked(
+                query, ranking, lambda found: _of(found, places, _chunks_of), tuning.reranker
+            )
+        pieces = _pieces(ranking.found, places, k)
+        if len(pieces) == k or len(ranking.found) == sum(view.count for view in places):
+            break
+    names = list(views)
     passages = [_passage(names[each.found.view], each, ranking, again) for each in pieces]
-    found = signs(query, [each.score for each in ranking.found], passages[:READ])
+    found = signs(question, [each.score for each in ranking.found], passages[:READ])
     top = tuning.calibration.relevance(found) if passages else 0.0
     return [
         each.model_copy(update={"relevance": round(below(top, passages[0].score, each.score), 4)})
@@ -69,13 +92,35 @@ def retrieve(
     ]
 
 
-def _chunks(found: list[Found], views: list[View]) -> list[StoredChunk]:
-    """The chunks of rows, in their order; each view is asked once."""
-    chunks: dict[tuple[int, int], StoredChunk] = {}
+def _pieces(found: list[Found], views: list[View], k: int) -> list[Piece]:
+    """The k best passages of ranked rows; of these only those are read that may be part of one."""
+    assembly = Assembly(k)
+    done = 2 * k + SPARE
+    some = worth_reading(found[:done], k + SPARE)
+    while some:
+        assembly.take(some, _of(some, views, _chunks_of), _of(some, views, _bags_of))
+        some = [] if assembly.complete else found[done : 2 * done]
+        done *= 2
+    return assembly.pieces
+
+
+def _chunks_of(view: View, rows: list[int]) -> list[StoredChunk]:
+    return view.chunks(rows)
+
+
+def _bags_of(view: View, rows: list[int]) -> list[frozenset[int]]:
+    return view.bags(rows)
+
+
+def _of(
+    found: list[Found], views: list[View], asked: Callable[[View, list[int]], list[T]]
+) -> list[T]:
+    """What the views say of rows, in their order; each view is asked once."""
+    answers: dict[tuple[int, int], T] = {}
     for number, view in enumerate(views):
         rows = [each.row for each in found if each.view == number]
-        chunks |= zip(((number, row) for row in rows), view.chunks(rows), strict=True)
-    return [chunks[each.view, each.row] for each in found]
+        answers |= zip(((number, row) for row in rows), asked(view, rows), strict=True)
+    return [answers[each.view, each.row] for each in found]
 
 
 def _passage(

@@ -7,6 +7,7 @@ by both. Knows neither disk, principals nor models. Start reading at `Search`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +19,6 @@ from knowledge.hits import Hit
 from knowledge.terms import terms
 from knowledge.view import View
 from knowledge.weighing import Shape, Weighing, is_english, shape
-
-CANDIDATES = 100
-"""Rows that each half names."""
 
 
 class Found(NamedTuple):
@@ -63,23 +61,24 @@ class Search:
         query: str,
         views: Sequence[View],
         weighing: Weighing,
+        candidates: int,
         *,
         reads_only_english: bool = True,
     ) -> None:
-        """reads_only_english: whether the embedding model is lost in other languages."""
+        """candidates: how many rows each half names.
+
+        reads_only_english: whether the embedding model is lost in other languages.
+        """
         self._views = views
         self._weighing = weighing
+        self._most = candidates
         self._foreign = reads_only_english and not is_english(query)
         self.terms = list(dict.fromkeys(terms(query)))
         self._statistics = [view.statistics(self.terms) for view in views]
-        self._matching = [view.matching(self.terms, CANDIDATES) for view in views]
+        self._matching = [view.matching(self.terms, candidates) for view in views]
 
     def rank(self, vector: Vectors) -> Ranking:
         """Everything that was found, best first. vector: the query's, shape (dimension,)."""
-        candidates = [
-            _candidates(view, self.terms, vector, matching)
-            for view, matching in zip(self._views, self._matching, strict=True)
-        ]
         ideals = [_ideal(self.terms, known) for known in self._statistics]
         known = sum(self._statistics, Statistics())
         scores = sorted((hit.score for hits in self._matching for hit in hits), reverse=True)
@@ -87,11 +86,36 @@ class Search:
         weight = self._weighing.weight(found_shape)
         found = [
             each
-            for number, part in enumerate(candidates)
-            for each in _scored(number, part, weight, scores[0] if scores else 0.0)
+            for number, (view, matching) in enumerate(zip(self._views, self._matching, strict=True))
+            for each in _scored(
+                number,
+                self._candidates(view, vector, matching),
+                weight,
+                scores[0] if scores else 0.0,
+            )
         ]
         found.sort(key=lambda each: (-each.score, each.view, each.row))
         return Ranking(found, self.terms, known, found_shape, weight)
+
+    def _candidates(self, view: View, vector: Vectors, matching: list[Hit]) -> "_Candidates":
+        """The rows that either half names, scored by both."""
+        near = view.nearest(vector, self._most)
+        cosines = {hit.row: hit.score for hit in near}
+        keywords = {hit.row: hit.score for hit in matching}
+        unseen = [row for row in keywords if row not in cosines]
+        if unseen:
+            cosines |= zip(unseen, (view.vectors(unseen) @ vector).tolist(), strict=True)
+        unmatched = [hit.row for hit in near if hit.row not in keywords]
+        if unmatched and self.terms:
+            keywords |= zip(unmatched, view.scores(self.terms, unmatched).tolist(), strict=True)
+        rows = list(cosines)
+        return _Candidates(
+            rows,
+            np.array([cosines[row] for row in rows], dtype=np.float32),
+            np.array([keywords.get(row, 0.0) for row in rows], dtype=np.float32),
+            {hit.row: place for place, hit in enumerate(near, start=1)},
+            {hit.row: place for place, hit in enumerate(matching, start=1)},
+        )
 
 
 class _Candidates(NamedTuple):
@@ -104,44 +128,15 @@ class _Candidates(NamedTuple):
     keyword_ranks: dict[int, int]
 
 
-def _candidates(view: View, terms: list[str], vector: Vectors, matching: list[Hit]) -> _Candidates:
-    """The rows that either half names, scored by both."""
-    near = view.nearest(vector, CANDIDATES)
-    cosines = {hit.row: hit.score for hit in near}
-    keywords = {hit.row: hit.score for hit in matching}
-    unseen = [row for row in keywords if row not in cosines]
-    if unseen:
-        cosines |= zip(unseen, (view.vectors(unseen) @ vector).tolist(), strict=True)
-    unmatched = [hit.row for hit in near if hit.row not in keywords]
-    if unmatched and terms:
-        keywords |= zip(unmatched, view.scores(terms, unmatched).tolist(), strict=True)
-    rows = list(cosines)
-    return _Candidates(
-        rows,
-        np.array([cosines[row] for row in rows], dtype=np.float32),
-        np.array([keywords.get(row, 0.0) for row in rows], dtype=np.float32),
-        {hit.row: place for place, hit in enumerate(near, start=1)},
-        {hit.row: place for place, hit in enumerate(matching, start=1)},
-    )
-
-
 def _scored(number: int, part: _Candidates, weight: float, best: float) -> list[Found]:
     """The rows of one view with their scores: a cosine and a share, weighed, in [-1, 1]."""
     shares = part.keywords / best if best else np.zeros_like(part.keywords)
     scores = np.clip((part.cosines + weight * shares) / (1 + weight), -1, 1)
-    return [
-        Found(
-            number,
-            row,
-            float(scores[n]),
-            float(part.cosines[n]),
-            float(part.keywords[n]),
-            float(shares[n]),
-            part.vector_ranks.get(row),
-            part.keyword_ranks.get(row),
-        )
-        for n, row in enumerate(part.rows)
-    ]
+    columns = [each.tolist() for each in (scores, part.cosines, part.keywords, shares)]
+    near = map(part.vector_ranks.get, part.rows)
+    matching = map(part.keyword_ranks.get, part.rows)
+    numbers = repeat(number, len(part.rows))
+    return list(map(Found._make, zip(numbers, part.rows, *columns, near, matching, strict=True)))
 
 
 def _ideal(terms: list[str], known: Statistics) -> float:

@@ -19,7 +19,7 @@ from knowledge.records import Facts, Ids, Known, Piece, Published, StoredChunk
 from knowledge.report import DocumentInfo
 from llmasos.errors import KnowledgeError, StoreDamaged
 
-FORMAT = 2
+FORMAT = 3
 """The layout in `store.py`; a collection of another one is refused."""
 ROWS = 4096
 """Chunks that are read at a time."""
@@ -37,12 +37,14 @@ class Snapshot:
     def facts(self) -> Facts:
         """What holds for the whole collection: the one cheap read of a search."""
         row = self._connection.execute(
-            "SELECT name, dimension, model, revision, version, readers "
+            "SELECT name, dimension, model, revision, version, readers, calibration "
             "FROM facts JOIN models ON models.id = model"
         ).fetchone()
         if row is None:
             raise self._damaged("it has no facts")
-        return Facts(row[0], row[1], row[2], row[3], row[4], tuple(json.loads(row[5])))
+        name, dimension, vectors, revision, version, readers, calibration = row
+        said = tuple(json.loads(readers))
+        return Facts(name, dimension, vectors, revision, version, said, calibration)
 
     def counts(self) -> tuple[int, int]:
         """How many documents and chunks there are."""

@@ -17,13 +17,16 @@ from knowledge.snapshot import FORMAT, Snapshot
 from llmasos.errors import HomeNotWritable, KnowledgeError, StoreDamaged, UnknownCollection
 
 BUSY_SECONDS = 30.0
+CACHE_KB = 16_000
+"""Pages of the file that a connection keeps at most: a search reads rows all over it."""
 SCHEMA = """
 CREATE TABLE models (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, dimension INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE facts (
     format INTEGER NOT NULL, model INTEGER NOT NULL REFERENCES models(id),
-    revision INTEGER NOT NULL, version TEXT NOT NULL, readers TEXT NOT NULL
+    revision INTEGER NOT NULL, version TEXT NOT NULL, readers TEXT NOT NULL,
+    calibration TEXT NOT NULL
 ) STRICT;
 CREATE TABLE classes (id INTEGER PRIMARY KEY, readers TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE rights (
@@ -75,7 +78,7 @@ class Store:
             connection.executescript(f"BEGIN; {SCHEMA}")
             draft = Draft(connection, path)
             connection.execute(
-                "INSERT INTO facts VALUES (?, ?, 0, '', ?)",
+                "INSERT INTO facts VALUES (?, ?, 0, '', ?, '')",
                 (FORMAT, draft.add_model(model, dimension), json.dumps(readers)),
             )
             connection.execute("COMMIT")
@@ -145,6 +148,7 @@ class Store:
         try:
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             Snapshot(connection, self.path).check_format()
         except BaseException:
             connection.close()

@@ -32,28 +32,22 @@ _UNSPACED = (
 _MARKS = "\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0dff\ufe0f"
 """Signs within words that Python does not count as letters: vowels of Hebrew, Arabic, Indic."""
 _LETTER = rf"(?:[^\W_{_UNSPACED}]|[{_MARKS}])"
+_LETTERS = rf"(?:[^\W_{_UNSPACED}]++|[{_MARKS}]++)++"
 _TOKEN = re.compile(
-    rf"(?P<unspaced>[{_UNSPACED}]+)"
-    rf"|(?P<number>\d+(?:[.,:]\d+)+(?!{_LETTER}))"
-    rf"|(?P<word>{_LETTER}+(?:(?:[-_.'’/+@]|::){_LETTER}+)*(?:\+\+|\#)?)"
+    rf"[{_UNSPACED}]+"
+    rf"|\d+(?:[.,:]\d+)+(?!{_LETTER})"
+    rf"|{_LETTERS}(?:(?:[-_.'’/+@]|::){_LETTERS})*(?:\+\+|\#)?"
 )
-_PARTS = re.compile(rf"{_LETTER}+")
+_RUN = re.compile(f"[{_UNSPACED}]")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)+")
+_PARTS = re.compile(_LETTERS)
 _ACCENT = re.compile("[\u0300-\u036f]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 
 
 def terms(text: str) -> list[str]:
     """The terms of a text in their order, one for each time that it occurs."""
-    found: list[str] = []
-    for match in _TOKEN.finditer(_folded(text)):
-        token = match.group()
-        if match.lastgroup == "unspaced":
-            found += _pairs(token)
-        elif match.lastgroup == "number":
-            found += _number(token)
-        else:
-            found += _word(token)
-    return found
+    return [term for token in _TOKEN.findall(_folded(text)) for term in _terms_of(token)]
 
 
 def words(terms: Iterable[str]) -> list[str]:
@@ -69,15 +63,22 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", _ACCENT.sub("", apart)).casefold()
 
 
-def _pairs(run: str) -> list[str]:
-    return [run] if len(run) == 1 else [run[i : i + 2] for i in range(len(run) - 1)]
+@lru_cache(maxsize=100_000)
+def _terms_of(token: str) -> tuple[str, ...]:
+    """What a token stands for: pairs of a run without spaces, a number, or a word's terms."""
+    if _RUN.match(token):
+        return _pairs(token)
+    return _number(token) if _NUMBER.fullmatch(token) else _word(token)
 
 
-def _number(token: str) -> list[str]:
-    return [token.replace(",", "") if _THOUSANDS.fullmatch(token) else token[:LONGEST]]
+def _pairs(run: str) -> tuple[str, ...]:
+    return (run,) if len(run) == 1 else tuple(run[i : i + 2] for i in range(len(run) - 1))
 
 
-@lru_cache(maxsize=50_000)
+def _number(token: str) -> tuple[str, ...]:
+    return (token.replace(",", "") if _THOUSANDS.fullmatch(token) else token[:LONGEST],)
+
+
 def _word(token: str) -> tuple[str, ...]:
     """A word's stem and beginning; of something compound the whole, and those of its parts."""
     bare = re.sub(r"['’]s?$", "", token)

@@ -62,6 +62,10 @@ class ListView:
         """The chunks of these rows, in their order."""
         return [StoredChunk(row, *self._chunks[row]) for row in rows]
 
+    def bags(self, rows: Sequence[int]) -> list[frozenset[int]]:
+        """The terms of each of these rows, as numbers."""
+        return self._bags.bags(rows)
+
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """The stored vectors of these rows."""
         found: Vectors = self._vectors[list(rows)]

@@ -51,3 +51,7 @@ class View(Protocol):
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """The stored vectors of these rows, shape (rows, dimension)."""
         ...
+
+    def bags(self, rows: Sequence[int]) -> list[frozenset[int]]:
+        """The terms of each of these rows, as numbers: what tells whether two say the same."""
+        ...

@@ -90,8 +90,7 @@ def _calibrate(
 
     with opened(settings) as knowledge:
         found = cases(knowledge, collection, judged, LOCAL)
-    fitted = fit(found, DEFAULT)
-    fitted.save(settings.knowledge_dir / collection)
+        knowledge.set_calibration(collection, fit(found, DEFAULT))
     note(f"{collection}: calibrated on {len(found)} cases")
 
 

@@ -217,6 +217,7 @@ def _knowledge(settings: Settings) -> Iterator["KnowledgeBase"]:
     """The knowledge base, with an embedding server: the one in force, or an engine of our own."""
     from knowledge import HttpEmbedder, KnowledgeBase, Server
     from knowledge.embedding import tokens_of
+    from knowledge.retrieve import Tuning
     from llmasos.system import addresses
 
     with ExitStack() as stack:
@@ -234,7 +235,9 @@ def _knowledge(settings: Settings) -> Iterator["KnowledgeBase"]:
         else:
             embedder = HttpEmbedder(own_engine, settings.embedding.model, tokens_of(settings))
         stack.callback(embedder.close)
-        knowledge = KnowledgeBase(settings.knowledge_dir, embedder, settings.knowledge)
+        knowledge = KnowledgeBase(
+            settings.knowledge_dir, embedder, settings.knowledge, Tuning.of(settings)
+        )
         stack.callback(knowledge.close)
         yield knowledge
 

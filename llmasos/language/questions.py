@@ -295,12 +295,16 @@ def holding(question: Question, evidence: Sequence[Evidence]) -> list[Evidence]:
     """Those pieces whose passages hold what is asked for: its required terms and enough of the
     others, and which have a kind of fact that is wanted. None when one kind is nowhere.
     """
-    held = [each for each in evidence if _holds(question, each.passage)]
-    about = [each for each in held if question.coverage(terms(each.context)) >= LEAST]
-    if not all(any(kind.given.search(each.facts) for each in about) for kind in question.kinds):
-        return []
     kinds = question.kinds
-    return [e for e in held if not kinds or any(kind.given.search(e.facts) for kind in kinds)]
+    passages = {id(each.passage): each.passage for each in evidence}
+    holds = {key: _holds(question, passage) for key, passage in passages.items()}
+    held = [each for each in evidence if holds[id(each.passage)]]
+    if not kinds:
+        return held
+    about = [each for each in held if question.coverage(terms(each.context)) >= LEAST]
+    if not all(any(kind.given.search(each.facts) for each in about) for kind in kinds):
+        return []
+    return [each for each in held if any(kind.given.search(each.facts) for kind in kinds)]
 
 
 def _holds(question: Question, passage: Passage) -> bool:

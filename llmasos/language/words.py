@@ -17,7 +17,7 @@ _LETTERS = re.compile(rf"[^\W\d_{CJK}]+")
 _CJK_RUN = re.compile(f"[{CJK}]+")
 _WORD = re.compile(rf"[^\W_{CJK}]+(?:['’][^\W\d_]+)?")
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,.]*\d|\d")
-_PHRASAL = re.compile(r"\b(back|roll)(?:ed|ing)?\s+(up|back)\b", re.IGNORECASE)
+_PHRASAL = re.compile(r"\b(back|roll)(?:ed|ing)?\s+(up|back)\b")
 """Verbs of two words that say nothing one by one."""
 NUMBER_WORDS = {
     word: str(number)
@@ -77,12 +77,12 @@ _ENDINGS = (
 
 def terms(text: str) -> list[str]:
     """The text's terms in order: stemmed words without stop words, and pairs of CJK characters."""
-    text = _PHRASAL.sub(r"\1\2", text)
-    found: list[tuple[int, str]] = []
-    for match in _WORD.finditer(text):
-        word = match.group().lower().replace("’", "'").split("'")[0]
-        if word not in STOP and (len(word) > 1 or word.isdigit()):
-            found.append((match.start(), stem(NUMBER_WORDS.get(word, word))))
+    text = text.lower()
+    if "back" in text or "roll" in text:
+        text = _PHRASAL.sub(r"\1\2", text)
+    if not _CJK_RUN.search(text):
+        return [term for word in _WORD.findall(text) if (term := _term(word))]
+    found = [(match.start(), term) for match in _WORD.finditer(text) if (term := _term(match[0]))]
     for match in _CJK_RUN.finditer(text):
         run = match.group()
         pairs = [run] if len(run) == 1 else [run[i : i + 2] for i in range(len(run) - 1)]
@@ -92,6 +92,15 @@ def terms(text: str) -> list[str]:
             if not any(character in STOP_CJK for character in pair)
         ]
     return [term for _, term in sorted(found)]
+
+
+@lru_cache(maxsize=50_000)
+def _term(word: str) -> str:
+    """The term that a word in lower case is; empty when it says nothing."""
+    word = word.replace("’", "'").split("'")[0]
+    if word in STOP or (len(word) == 1 and not word.isdigit()):
+        return ""
+    return stem(NUMBER_WORDS.get(word, word))
 
 
 def numbers(text: str) -> set[str]:

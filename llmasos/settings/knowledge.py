@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from llmasos.settings.kinds import Section
+from llmasos.settings.kinds import Secret, Section, Url
 
 
 class KnowledgeSettings(Section):
@@ -33,6 +33,11 @@ class KnowledgeSettings(Section):
     """How long the fetching of a web page may take."""
     allow_private_pages: bool = False
     """Whether web pages may be fetched from private addresses, such as 10.0.0.5 or localhost."""
+    reranker_url: Url | None = None
+    """Address of a server with `/rerank` (Text Embeddings Inference) that reads the best passages
+    of a search once more, and orders them anew. None: there is no such thing."""
+    reranker_api_key: Secret | None = None
+    """Bearer token for the server at `reranker_url`."""
     keep_versions: int = Field(default=2, ge=0, le=100)
     """Earlier versions of a collection that stay for `llmasos knowledge rollback`; each takes disk
     space of its own."""

@@ -134,6 +134,8 @@ class EmbeddingSettings(Section):
     """Address of a server with `/embed` (Text Embeddings Inference). None: the embedded engine."""
     model: str = "all-minilm-l6-v2"
     """The model that the embedded engine embeds with: a name from `llmasos models list`."""
+    multilingual: bool = False
+    """Whether the model reads other languages than English. If not, words count more there."""
     api_key: Secret | None = None
     """Bearer token for the server at `url`."""
 

@@ -120,6 +120,31 @@ def test_the_command_line_mirrors_a_folder(engine, docs, llmasos):
     assert json.loads(followed.stdout)["removed"] == ["docs/themes.txt"]
 
 
+def test_the_command_line_measures_a_collection_compares_and_calibrates(
+    engine, docs, llmasos, tmp_path
+):
+    at = {"LLMASOS_EMBEDDING__URL": engine.url, "LLMASOS_EMBEDDING__API_KEY": engine.key}
+    llmasos("add", "help", docs, **at)
+    pages = [(query, f"docs/{source.partition('#')[0]}") for query, source in QUESTIONS]
+    asked = [{"query": query, "relevant": [page]} for query, page in pages]
+    asked.append({"query": "Do you have an office in Oslo?", "answerable": False})
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text("".join(f"{json.dumps(each)}\n" for each in asked))
+    measure = ("evaluate", "help", "--queries", queries)
+
+    first = llmasos(*measure, "--save", tmp_path / "first.json", **at)
+    files = ("--compare", tmp_path / "first.json", "--html", tmp_path / "page.html")
+    second = llmasos(*measure, "--calibrate", "--per-query", "--json", *files, **at)
+
+    assert first.returncode == 0, first.stderr
+    assert "hit rate@5" in first.stdout
+    run = json.loads(second.stdout)
+    assert (run["queries"], run["hit"], len(run["outcomes"])) == (4, 1.0, 4)
+    assert {each["measure"] for each in run["comparisons"]} == {"ndcg", "recall", "mrr", "hit"}
+    assert "calibrated on 7 cases" in second.stderr
+    assert "<svg" in (tmp_path / "page.html").read_text()
+
+
 def test_the_command_line_says_what_was_wrong_and_exits_so(engine, docs, llmasos):
     (docs / "broken.pdf").write_text("no pdf")
     at = {"LLMASOS_EMBEDDING__URL": engine.url, "LLMASOS_EMBEDDING__API_KEY": engine.key}

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from knowledge import KnowledgeBase
+from knowledge.calibration import Calibration
 from llmasos.errors import HomeNotWritable, InvalidRequest, KnowledgeError, UnknownCollection
 from llmasos.request import LOCAL, Principal
 from llmasos.testing.retrieval import HashingEmbedder
@@ -40,6 +41,23 @@ def test_a_backup_is_one_file_that_restores_to_the_same_collection(knowledge, tm
     assert found(knowledge, "copy") == found(knowledge) == ["pages/a.md", "pages/b.md"]
     assert len(found(knowledge, "copy", HR)) == 3
     assert knowledge.add("copy", [tmp_path / "pages"]).added == []
+
+
+def test_a_calibration_is_its_collections_own_and_goes_into_its_backup(knowledge, tmp_path):
+    def relevance(collection):
+        passages = knowledge.search("words", collections=[collection], principal=LOCAL)
+        return passages[0].relevance
+
+    knowledge.backup("help", tmp_path / "plain.backup")
+    knowledge.set_calibration("help", Calibration(bias=20, signs={}))
+    knowledge.backup("help", tmp_path / "calibrated.backup")
+    knowledge.restore("plain", tmp_path / "plain.backup")
+    knowledge.restore("calibrated", tmp_path / "calibrated.backup")
+
+    assert relevance("help") == relevance("calibrated") == pytest.approx(1)
+    assert relevance("plain") < 1
+    knowledge.set_calibration("help", None)
+    assert relevance("help") == relevance("plain")
 
 
 def test_a_restore_replaces_what_is_there_for_every_reader_at_once(knowledge, tmp_path):

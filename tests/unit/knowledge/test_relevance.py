@@ -1,12 +1,11 @@
 """Relevance: it tells answers from misses, and can be fitted to a collection."""
 
-from pathlib import Path
-
 import pytest
 
-from knowledge.calibration import DEFAULT, FILE, Calibration, below, fit
+from knowledge.calibration import DEFAULT, below, fit
 from knowledge.relevance import Signs, signs
-from llmasos.errors import IndexDamaged, InvalidRequest
+from llmasos.errors import InvalidRequest
+from llmasos.language.questions import Question
 from llmasos.retrieval import Passage
 
 ANSWER = Signs(gap=0.3, stands=0.5, evidence=0.8, holds=1.0)
@@ -23,7 +22,7 @@ def test_an_answer_is_more_relevant_than_a_miss() -> None:
 
 
 def test_a_passage_that_holds_what_is_asked_for_shows_it() -> None:
-    asked = "How long do refunds take?"
+    asked = Question.of("How long do refunds take?")
 
     held = signs(asked, [0.6, 0.2], [passage("Refunds take 14 days.")])
     missed = signs(asked, [0.6, 0.2], [passage("Our office is closed on Sunday.")])
@@ -34,7 +33,7 @@ def test_a_passage_that_holds_what_is_asked_for_shows_it() -> None:
 
 
 def test_nothing_found_has_no_relevance() -> None:
-    assert DEFAULT.relevance(signs("anything", [], [])) < 0.1
+    assert DEFAULT.relevance(signs(Question.of("anything"), [], [])) < 0.1
 
 
 def test_a_passage_below_the_best_is_less_relevant() -> None:
@@ -60,23 +59,3 @@ def test_a_few_cases_change_little() -> None:
 def test_cases_of_one_kind_cannot_be_fitted() -> None:
     with pytest.raises(InvalidRequest, match="with and without"):
         fit([(ANSWER, True)], DEFAULT)
-
-
-def test_a_calibration_is_kept_with_its_collection(tmp_path: Path) -> None:
-    fitted = fit([(MISS, False), (ANSWER, True)], DEFAULT)
-
-    fitted.save(tmp_path)
-
-    assert Calibration.load(tmp_path) == fitted
-    assert [each.name for each in tmp_path.iterdir()] == [FILE]
-
-
-def test_a_collection_without_a_calibration_has_none(tmp_path: Path) -> None:
-    assert Calibration.load(tmp_path) is None
-
-
-def test_a_damaged_calibration_is_named(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text('{"bias": "much"}')
-
-    with pytest.raises(IndexDamaged, match=FILE):
-        Calibration.load(tmp_path)

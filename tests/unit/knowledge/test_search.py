@@ -14,7 +14,9 @@ from knowledge.retrieve import Tuning, retrieve
 from knowledge.search import Search
 from knowledge.testing import ListView
 from knowledge.weighing import Shape, Weighing, is_english
-from llmasos.errors import EngineRejected
+from llmasos.errors import EngineRejected, EngineUnavailable
+from llmasos.settings import KnowledgeSettings, Settings
+from llmasos.settings.models import EmbeddingSettings
 from llmasos.testing.retrieval import HashingEmbedder
 
 PAGES = (
@@ -61,7 +63,7 @@ def test_chinese_is_carried_by_keywords() -> None:
 def test_rows_of_both_halves_are_scored_by_both() -> None:
     query = "refused card"
 
-    ranking = Search(query, [view()], Weighing()).rank(EMBEDDER.embed([query])[0])
+    ranking = Search(query, [view()], Weighing(), 100).rank(EMBEDDER.embed([query])[0])
 
     assert ranking.found[0].row == 2
     assert ranking.found[0].keywords > 0
@@ -110,6 +112,34 @@ def test_what_was_said_already_is_left_out() -> None:
     passages = found("refunds days", {"help": view(texts)}, k=3)
 
     assert [each.source for each in passages] == ["0", "2"]
+
+
+def test_as_many_passages_are_found_as_were_asked_for() -> None:
+    texts = tuple(f"Refund number {n} of customer {n * 7} came back." for n in range(400))
+
+    assert len(found("refund", {"help": view(texts)}, k=250)) == 250
+
+
+def test_what_says_the_same_takes_no_place_of_what_does_not() -> None:
+    same = tuple(PAGES[0] + " " * n for n in range(300))
+
+    passages = found("refunds take days", {"help": view((*same, *PAGES))}, k=4)
+
+    assert len({each.text.strip() for each in passages}) == 4
+
+
+def test_the_settings_say_how_passages_are_found() -> None:
+    settings = Settings(
+        embedding=EmbeddingSettings(multilingual=True),
+        knowledge=KnowledgeSettings(reranker_url="http://127.0.0.1:9"),
+    )
+
+    tuning = Tuning.of(settings)
+
+    assert not tuning.reads_only_english
+    with pytest.raises(EngineUnavailable, match=r"127\.0\.0\.1:9"):
+        found("free plan", {"help": view()}, tuning=tuning)
+    assert Tuning.of(Settings()).reranker is None
 
 
 def test_keywords_weigh_more_in_a_language_that_the_model_does_not_read() -> None:
