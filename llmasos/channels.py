@@ -73,6 +73,10 @@ class Journal(Protocol):
         """Commit the place's name of it."""
         ...
 
+    def dropped(self, part: int) -> None:
+        """Commit that it was surely not created."""
+        ...
+
     def closed(self, part: int) -> None:
         """Commit that it has its last content."""
         ...

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from llmasos.channels import Posted
 from llmasos.database import Database
@@ -68,6 +68,10 @@ class PostJournal:
                 state="open", external_id=external_id, streaming=streaming, attempt=self._attempt
             )
         )
+
+    def dropped(self, part: int) -> None:
+        """Commit that it was surely not created."""
+        self._write(delete(posts).where(*self._here, posts.c.part == part))
 
     def closed(self, part: int) -> None:
         """Commit that it has its last content."""

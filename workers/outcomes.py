@@ -14,6 +14,7 @@ from llmasos.approvals import ApprovalState
 from llmasos.conversations import remember
 from llmasos.database import Database
 from llmasos.errors import (
+    ChannelBusy,
     ChannelError,
     ChannelUnavailable,
     InvalidRequest,
@@ -179,7 +180,9 @@ class Outcomes:
         Gives the seconds until the next try; None: it will not be tried again.
         """
         tries, wait = self._tries(claim, address) + 1, None
-        if isinstance(error, ChannelUnavailable):
+        if isinstance(error, ChannelBusy):  # it named the time: no try is lost
+            tries, wait = max(1, tries - 1), error.retry_after
+        elif isinstance(error, ChannelUnavailable):
             wait = wait_before_redelivery(tries, error.retry_after)
         state = "refused" if wait is None else "pending"
         later = 0.0 if wait is None else self._database.now() + wait

@@ -25,8 +25,9 @@ RETRY_WAITS = (2.0, 20.0, 60.0)
 """Seconds between the tries to run a job: first in case it was a moment's trouble, then long enough
 for an engine that was killed to start again. The last one repeats."""
 
-DELIVERY_WAITS = (2.0, 10.0, 30.0, 120.0, 600.0, 1800.0, *[3600.0] * 18)
-"""Seconds between the tries to bring an answer to an address: about twenty hours in all."""
+DELIVERY_WAITS = (2.0, 10.0, 30.0, *[60.0] * 4, *[120.0] * 5, 600.0, 1800.0, *[3600.0] * 18)
+"""Seconds between the tries to bring an answer to an address: a quarter of an hour at distances
+that people wait for, and about twenty hours in all."""
 
 SWEEP_WAITS = (30.0, 120.0, 600.0)
 """Seconds between the wake-ups for a job that is due and not taken; the last one repeats."""

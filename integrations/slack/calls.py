@@ -1,21 +1,28 @@
 """Calls of Slack's Web API, and what came of them: done, refused, not now, or nobody knows.
 
 The SDK's own retries are off: a call that creates a message and lost its answer must not be made
-again before somebody has looked. Start reading at `Calls.__call__`.
+again before somebody has looked. Slack's limits are kept by all processes together (`limits.py`).
+Start reading at `Calls.__call__`.
 """
 
 import http.client
 import logging
+import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from urllib.error import URLError
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
+from integrations.slack.limits import Limits, own_limits
 from llmasos.errors import (
+    ChannelBusy,
     ChannelError,
     ChannelRefused,
     ChannelUnavailable,
@@ -26,6 +33,8 @@ from llmasos.settings import SlackSettings
 
 TIMEOUT = 15
 """Seconds to wait for an answer of Slack's."""
+PATIENCE = 2.0
+"""Seconds that a call which must be made waits here for its turn; longer waits are for others."""
 
 LIMITS = ("ratelimited", "rate_limited", "message_limit_exceeded")
 UNSURE = ("internal_error", "fatal_error", "request_timeout", "service_unavailable")
@@ -58,6 +67,9 @@ APP_REMEDY = (
 class SlackError(Exception):
     """A call did not go well."""
 
+    retry_after = 0.0
+    """Seconds after which it may be made again, if that is known."""
+
 
 class Refused(SlackError):
     """Slack did not do it, and will not: `code` is its reason."""
@@ -73,6 +85,14 @@ class Limited(SlackError):
     def __init__(self, retry_after: float) -> None:
         super().__init__(retry_after)
         self.retry_after = retry_after
+
+
+class Unreached(SlackError):
+    """The call did not get as far as Slack: nothing was done."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Unsure(SlackError):
@@ -93,25 +113,53 @@ class Identity:
 
 
 class Calls:
-    """One bot's calls. Safe to use from several threads."""
+    """One bot's calls. Safe to use from several threads.
 
-    def __init__(self, client: WebClient) -> None:
+    limits: how often they may be made; None: this process counts by itself.
+    """
+
+    def __init__(self, client: WebClient, limits: Limits | None = None) -> None:
         self.client = client
+        self._limits = limits or own_limits()
         self._lock = threading.Lock()
         self._identity: Identity | None = None
 
-    def __call__(self, method: Callable[..., SlackResponse], **arguments: Any) -> dict[str, Any]:
+    def __call__(
+        self,
+        method: Callable[..., SlackResponse],
+        *,
+        who: str = "",
+        must: bool = True,
+        **arguments: Any,
+    ) -> dict[str, Any]:
         """Make a call: a method of `client`, and its arguments.
 
-        Raises Refused, Limited or Unsure.
+        who: on whose behalf; must: otherwise it is not made unless Slack takes it now, and calls to
+        spare. Raises Refused, Limited, Unreached or Unsure.
         """
+        name = method.__name__.replace("_", ".")
+        self._await_turn(name, arguments, who, must=must)
         try:
             answer = method(**arguments).data
         except SlackApiError as error:
-            raise explained(error) from error
+            explanation = explained(error)
+            if isinstance(explanation, Limited):
+                self._limits.told(name, arguments, explanation.retry_after)
+            raise explanation from error
         except (OSError, http.client.HTTPException, SlackClientError, ValueError) as error:
-            raise Unsure(f"{type(error).__name__}: {error}") from error
+            raise _broken_off(error) from error
         return answer if isinstance(answer, dict) else {}
+
+    def reserve(self, method: Callable[..., SlackResponse], who: str) -> None:
+        """Take a call to spare without making it: it will be needed. Raises Limited."""
+        self._await_turn(method.__name__.replace("_", "."), {}, who, must=False)
+
+    def _await_turn(self, name: str, arguments: dict[str, Any], who: str, *, must: bool) -> None:
+        """Wait until a call may be made. Raises Limited when that takes long."""
+        while wait := self._limits.wait(name, arguments, who, must=must):
+            if not must or wait > PATIENCE:
+                raise Limited(wait)
+            time.sleep(wait)
 
     def identity(self) -> Identity:
         """Who the bot is, asked once. Raises as a call does."""
@@ -129,6 +177,14 @@ def sync_client(token: str, api_url: str) -> WebClient:
     logger = logging.getLogger("slack_sdk.web")
     logger.setLevel(logging.CRITICAL)  # what goes wrong is logged by whoever made the call
     return WebClient(token, base_url=api_url, timeout=TIMEOUT, retry_handlers=[], logger=logger)
+
+
+def _broken_off(error: Exception) -> SlackError:
+    """What it means that no answer came."""
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+        return Unreached(f"Slack's API cannot be reached ({cause.strerror or cause})")
+    return Unsure(f"Slack did not answer ({type(cause).__name__}: {cause})"[:200])
 
 
 def explained(error: SlackApiError) -> SlackError:
@@ -165,11 +221,10 @@ def as_channel_error(error: SlackError, address: str) -> ChannelError:
             return ChannelUnavailable(address, in_words(error), 5.0)
         case Refused():
             return ChannelRefused(address, in_words(error))
-        case Limited():
-            return ChannelUnavailable(
-                address, "Slack asks for fewer calls at the moment", error.retry_after
-            )
-        case Unsure():
+        case Limited(retry_after=seconds):
+            until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%H:%M:%S")
+            return ChannelBusy(address, f"Slack asks to wait until {until} UTC", seconds)
+        case Unreached() | Unsure():
             return ChannelUnavailable(address, error.reason, error.retry_after)
     raise TypeError(f"not an outcome of a call: {error!r}")
 

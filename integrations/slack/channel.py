@@ -5,10 +5,13 @@ What workers get by the entry point `llmasos.channels`. How a message is written
 
 from integrations.slack.address import SCHEME, parse
 from integrations.slack.calls import Calls, sync_client
+from integrations.slack.limits import limits_of
 from integrations.slack.messages import Messages
 from integrations.slack.post import Pace, SlackPost
 from llmasos.channels import Journal, Turnover
+from llmasos.rates import open_rates
 from llmasos.settings import Settings
+from llmasos.system import addresses
 
 
 class SlackChannel:
@@ -35,4 +38,6 @@ def channel(settings: Settings) -> SlackChannel | None:
     if slack.bot_token is None:
         return None
     pace = Pace(update_interval=slack.update_interval, stream_seconds=slack.stream_seconds)
-    return SlackChannel(Calls(sync_client(slack.bot_token.get_secret_value(), slack.api_url)), pace)
+    token = slack.bot_token.get_secret_value()
+    limits = limits_of(open_rates(addresses(settings).bus_url), token)
+    return SlackChannel(Calls(sync_client(token, slack.api_url), limits), pace)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
 from integrations.slack.address import Address
@@ -55,6 +56,9 @@ class Messages:
     ) -> None:
         self._calls, self._address, self._turn, self._journal = calls, address, turn, journal
         self._settle_seconds = settle_seconds
+        self._who = f"{turn.job_id}:{address.channel}"
+        self.last = False
+        """Whether what is written now is the last content: it must get there, drafts need not."""
         self.parts: list[Part] = []
         for row in journal.rows():
             while len(self.parts) < row.part:
@@ -83,6 +87,8 @@ class Messages:
         """Make a message look so, creating it when it is not there."""
         part = self._part(number)
         if part.absent:
+            if not self.last:
+                self._make_room()
             self._post(number, look)
             return
         if part.streaming:
@@ -90,7 +96,7 @@ class Messages:
         if part.look == look:
             return
         try:
-            self._sent(self._calls.client.chat_update, look, ts=part.ts)
+            self._sent(self.client.chat_update, look, ts=part.ts)
         except Refused as refused:
             if refused.code == "message_not_found":  # somebody removed it
                 self._post(number, look)
@@ -98,7 +104,7 @@ class Messages:
             if refused.code != "streaming_state_conflict":
                 raise
             self.end_stream(number)
-            self._sent(self._calls.client.chat_update, look, ts=part.ts)
+            self._sent(self.client.chat_update, look, ts=part.ts)
         part.look = look
 
     def close(self, number: int) -> None:
@@ -112,7 +118,7 @@ class Messages:
                 if part.streaming:
                     self.end_stream(later)
                 try:
-                    self.call(self._calls.client.chat_delete, channel=self.channel, ts=part.ts)
+                    self.call(self.client.chat_delete, channel=self.channel, ts=part.ts)
                 except Refused as refused:
                     if refused.code != "message_not_found":
                         raise
@@ -124,7 +130,7 @@ class Messages:
         self._create(
             number,
             lambda: self.call(
-                self._calls.client.chat_startStream,
+                self.client.chat_startStream,
                 channel=self.channel,
                 thread_ts=str(self._address.thread_ts),
                 markdown_text=text,
@@ -137,7 +143,7 @@ class Messages:
     def append(self, number: int, text: str) -> None:
         """Let a stream's text grow."""
         self.call(
-            self._calls.client.chat_appendStream,
+            self.client.chat_appendStream,
             channel=self.channel,
             ts=self.parts[number].ts,
             markdown_text=text,
@@ -147,7 +153,7 @@ class Messages:
         """End a stream: `text` is its last piece, `look` all that the message then shows."""
         part = self.parts[number]
         self.call(
-            self._calls.client.chat_stopStream,
+            self.client.chat_stopStream,
             channel=self.channel,
             ts=part.ts,
             markdown_text=text or None,
@@ -161,7 +167,7 @@ class Messages:
         """End a stream whatever it shows; its message is about to be replaced."""
         part = self.parts[number]
         mark = metadata(self._turn.job_id, number, final=False)
-        stop = self._calls.client.chat_stopStream
+        stop = self.client.chat_stopStream
         with suppress(Refused):  # it has ended already; an update will say if it has not
             self.call(stop, channel=self.channel, ts=part.ts, metadata=mark)
         part.look = None
@@ -175,12 +181,19 @@ class Messages:
     def call(self, method: Callable[..., SlackResponse], **arguments: Any) -> dict[str, Any]:
         """Make a call as long as the job is ours."""
         self._journal.check()
-        return self._calls(method, **arguments)
+        return self._calls(method, who=self._who, must=self.last, **arguments)
 
     @property
-    def calls(self) -> Calls:
-        """The bot's calls."""
-        return self._calls
+    def client(self) -> WebClient:
+        """The SDK's client, whose methods `call` takes."""
+        return self._calls.client
+
+    def _make_room(self) -> None:
+        """Take the update that will turn a draft into the answer.
+
+        Raises Limited while there is none to spare: then better no draft.
+        """
+        self._calls.reserve(self.client.chat_update, self._who)
 
     def _part(self, number: int) -> Part:
         while len(self.parts) <= number:
@@ -195,7 +208,7 @@ class Messages:
     def _post(self, number: int, look: Look) -> None:
         thread = self._thread_of(number)
         quiet = {"unfurl_links": False, "unfurl_media": False}  # a link's preview would be fetched
-        post = self._calls.client.chat_postMessage
+        post = self.client.chat_postMessage
         self._create(
             number, lambda: self._sent(post, look, thread_ts=thread, **quiet), streaming=False
         )
@@ -224,6 +237,7 @@ class Messages:
             raise Unsure(unsure.reason, self._settle_seconds) from unsure
         except SlackError:
             part.absent = True
+            self._journal.dropped(number)
             raise
         part.ts = str(ts)
         self._journal.opened(number, part.ts, streaming=streaming)
@@ -257,7 +271,7 @@ class Messages:
         """The messages newer than the question, in the thread or the channel."""
         order = self._turn.request.order
         asked = order if order is not None and self._address.user else self._turn.asked_at - 60
-        thread, client = self._thread_of(number), self._calls.client
+        thread, client = self._thread_of(number), self.client
         method = client.conversations_replies if thread else client.conversations_history
         place = {"channel": self.channel, **({"ts": thread} if thread else {})}
         cursor: str | None = None

@@ -12,7 +12,7 @@ import structlog
 
 from integrations.slack.address import Address
 from integrations.slack.blocks import Ending, Look, ending_of
-from integrations.slack.calls import Limited, Refused, SlackError, Unsure, as_channel_error
+from integrations.slack.calls import Refused, SlackError, as_channel_error
 from integrations.slack.markdown import harmless, pieces, settled
 from integrations.slack.messages import Messages
 from integrations.slack.stream import Broken, Stream
@@ -64,17 +64,18 @@ class SlackPost:
             return
         try:
             self._show(draft)
-        except (Limited, Unsure) as later:
-            self._quiet_until = time.monotonic() + later.retry_after
-            self._log.info("slack.draft_skipped", reason=type(later).__name__)
         except Refused as refused:
             self._log.info("slack.draft_refused", code=refused.code)
+        except SlackError as later:
+            self._quiet_until = time.monotonic() + later.retry_after
+            self._log.info("slack.draft_skipped", reason=type(later).__name__)
 
     def finish(self, outcome: Outcome) -> None:
         """Bring the final content, or a question that the job waits for.
 
         Raises ChannelRefused, ChannelUnavailable with the seconds to wait, or LeaseLost.
         """
+        self._messages.last = True
         try:
             if isinstance(outcome, Approval):
                 self._ask(outcome)
@@ -115,7 +116,7 @@ class SlackPost:
         self._settle()
         text, ending = self._content(outcome)
         texts: list[str] | None = None
-        if self._stream is not None and isinstance(outcome, Reply):
+        if self._stream is not None and self._stream.begun and isinstance(outcome, Reply):
             last = replace(self._look("", 0), ending=ending, final=True)
             try:
                 texts = self._stream.end(text, last)
@@ -157,7 +158,7 @@ class SlackPost:
             return
         try:
             self._messages.call(
-                self._messages.calls.client.assistant_threads_setStatus,
+                self._messages.client.assistant_threads_setStatus,
                 channel_id=self._address.channel,
                 thread_ts=str(self._address.thread_ts),
                 status=status[:100],

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 from integrations.slack.blocks import Look
-from integrations.slack.calls import Refused, Unsure
+from integrations.slack.calls import Limited, Refused, Unsure
 from integrations.slack.markdown import LIMIT, closing, cut, reopening
 from integrations.slack.messages import Messages
 
@@ -34,6 +34,11 @@ class Stream:
         self._lead = ""  # what the next message begins with: a code block that goes on
         self._live = False
         self._began = 0.0
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was streamed."""
+        return bool(self._texts)
 
     def grow(self, text: str) -> None:
         """Stream what is new of a growing text.
@@ -70,6 +75,10 @@ class Stream:
             self._messages.start_stream(number, text)
         except Refused as refused:
             raise Broken from refused
+        except Limited as limited:
+            if number:
+                raise  # it goes on when there is room
+            raise Broken from limited
         self._began, self._live = time.monotonic(), True
         self._texts.append(text)
         self._sent += rest[:size]

@@ -19,7 +19,7 @@
     ├── StateError            what the system stands on
     │   └── DatabaseUnavailable, SchemaMismatch, BrokerUnavailable, HomeNotWritable
     ├── ChannelError          the place where an answer should go
-    │   └── ChannelRefused (for good), ChannelUnavailable (try again)
+    │   └── ChannelRefused (for good), ChannelUnavailable (try again; ChannelBusy: it says when)
     ├── SandboxUnavailable    generated code cannot be run here
     └── JobError              why a job ended before its agent did
         └── LeaseLost, JobCancelled, NotApproved, DeadlineExceeded, RetriesExhausted,
@@ -51,6 +51,7 @@ from llmasos.errors.engine import (
 )
 from llmasos.errors.jobs import (
     AgentBroke,
+    ChannelBusy,
     ChannelError,
     ChannelRefused,
     ChannelUnavailable,
@@ -111,6 +112,7 @@ __all__ = [
     "AnswerUnfit",
     "BatchFailed",
     "BrokerUnavailable",
+    "ChannelBusy",
     "ChannelError",
     "ChannelRefused",
     "ChannelUnavailable",

@@ -29,6 +29,13 @@ class ChannelUnavailable(ChannelError):
         return f"{self.address} cannot be reached: {self.reason}"
 
 
+class ChannelBusy(ChannelUnavailable):
+    """The place takes no more for the moment, and says for how many seconds: `retry_after`."""
+
+    def message(self) -> str:
+        return f"{self.address} takes nothing at the moment: {self.reason}"
+
+
 class SandboxUnavailable(LLMasOSError):
     """Generated code cannot be run here, so it was not run."""
 

@@ -71,6 +71,11 @@ class MemoryPostJournal:
         """Note the place's name of it."""
         self._change(part, state="open", external_id=external_id, streaming=streaming)
 
+    def dropped(self, part: int) -> None:
+        """Note that it was surely not created."""
+        self.check()
+        del self._rows[part]
+
     def closed(self, part: int) -> None:
         """Note that it has its last content."""
         self._change(part, state="closed", streaming=False)
@@ -87,7 +92,8 @@ class MemoryPostJournal:
 
     def _change(self, part: int, **changes: Any) -> None:
         self.check()
-        self._rows[part] = replace(self._rows[part], attempt=self.attempt, **changes)
+        if part in self._rows:
+            self._rows[part] = replace(self._rows[part], attempt=self.attempt, **changes)
 
 
 class RecordingChannel:

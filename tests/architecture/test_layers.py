@@ -18,7 +18,7 @@ FENCES = {
     "kombu": ["workers/"],
     "slack_bolt": ["integrations/slack/"],
     "slack_sdk": ["integrations/slack/"],
-    "redis": ["llmasos/bus.py"],
+    "redis": ["llmasos/bus.py", "llmasos/rates.py"],
     "httpcore": ["llmasos/wire.py"],
     "xllamacpp": ["llmasos/engine/"],
     "llguidance": ["llmasos/engine/grammars.py", "llmasos/engine/torch_"],

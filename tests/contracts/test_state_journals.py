@@ -202,6 +202,18 @@ def test_another_worker_finds_what_was_posted(database: Database, again: Again) 
     assert posts.known(["17.5", "99"]) == {"17.5"}
 
 
+def test_a_post_that_was_surely_not_created_leaves_no_trace(
+    database: Database, again: Again
+) -> None:
+    claim = again()
+    posts = PostJournal(database, claim.job.id, claim.attempt, "test:a")
+    posts.begin(0, streaming=False)
+
+    posts.dropped(0)
+
+    assert list(posts.rows()) == []
+
+
 def test_posts_of_other_addresses_are_not_ours(database: Database, again: Again) -> None:
     claim = again()
     PostJournal(database, claim.job.id, claim.attempt, "test:a").begin(0, streaming=False)

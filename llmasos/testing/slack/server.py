@@ -21,6 +21,7 @@ from aiohttp import web
 from llmasos.testing.slack.checks import Refusal
 from llmasos.testing.slack.delivery import Courier, Delivery
 from llmasos.testing.slack.faults import Fault
+from llmasos.testing.slack.limits import Limits
 from llmasos.testing.slack.methods import changed_event, event_of, perform
 from llmasos.testing.slack.signing import signed_headers
 from llmasos.testing.slack.workspace import Json, Workspace
@@ -54,6 +55,7 @@ class SlackServer:
         self.workspace = Workspace()
         self.scopes = set(SCOPES.split(","))
         self.calls: list[Call] = []
+        self.limits = Limits()
         self.echo = True
         """Whether the bot's own messages come back to it as events, as they do at Slack."""
         self._faults: dict[str, list[Fault]] = {}
@@ -98,9 +100,12 @@ class SlackServer:
         app.router.add_get("/link/", self._courier.serve_socket)
         self._runner = web.AppRunner(app, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
+        await self._listen()
         self._port = self._runner.addresses[0][1]
+
+    async def _listen(self) -> None:
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await self._site.start()
 
     async def _close(self) -> None:
         await self._courier.close()
@@ -117,6 +122,8 @@ class SlackServer:
         self.calls.append(Call(method, arguments, time.monotonic()))
         token = arguments.get("token") or request.headers.get("Authorization", "")[7:]
         fault = self._next_fault(method)
+        if fault is None and (wait := self.limits.wait(method, arguments)) is not None:
+            fault = Fault.limits(wait)
         if fault is None:
             return self._answer(self._perform(method, token, arguments))
         if fault.done:
@@ -253,6 +260,20 @@ class SlackServer:
         """Let the next calls of a method go wrong, one fault each."""
         with self.workspace.lock:
             self._faults.setdefault(method, []).extend(faults)
+
+    def forgive(self) -> None:
+        """Let nothing go wrong any more."""
+        with self.workspace.lock:
+            self._faults.clear()
+
+    def close_door(self) -> None:
+        """Refuse new connections, as if Slack were not there."""
+        self._run(self._site.stop())
+
+    def open_door(self) -> None:
+        """Listen again, at the same address."""
+        if self._site not in self._runner.sites:
+            self._run(self._listen())
 
 
 async def _arguments(request: web.Request) -> Json:
