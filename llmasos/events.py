@@ -56,6 +56,8 @@ class Citation(_Event):
     title: str
     quote: str
     score: float
+    url: str | None = None
+    """The page that the source was fetched from."""
 
 
 class Artifact(_Event):
@@ -91,7 +93,9 @@ class Reply(_Event):
         """The reply as the job JSON shows it."""
         plain: dict[str, Any] = {
             "text": self.text,
-            "citations": [c.model_dump(exclude={"kind"}) for c in self.citations],
+            "citations": [
+                c.model_dump(exclude={"kind"} if c.url else {"kind", "url"}) for c in self.citations
+            ],
             "artifacts": [
                 a.model_dump(exclude={"kind"}, exclude_none=True) for a in self.artifacts
             ],

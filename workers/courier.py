@@ -16,6 +16,9 @@ from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost
 
 log = structlog.get_logger()
 
+REFRESH = 45.0
+"""Seconds after which the last draft is shown again: a place may forget what goes on."""
+
 Done = Callable[[str, ChannelError | None], None]
 """Called with the address, and why the outcome is not there if it is not."""
 
@@ -25,15 +28,24 @@ class Courier:
 
     channel: who knows the place; None: no channel here serves the address.
     done: called once, on the courier's thread, when the outcome was brought or could not be.
+    refresh: seconds after which the last draft is shown again.
     """
 
     def __init__(
-        self, channel: Channel | None, address: str, turn: Turnover, journal: Journal, done: Done
+        self,
+        channel: Channel | None,
+        address: str,
+        turn: Turnover,
+        journal: Journal,
+        done: Done,
+        *,
+        refresh: float = REFRESH,
     ) -> None:
-        self.address = address
+        self.address, self._refresh = address, refresh
         self._channel, self._turn, self._journal, self._done = channel, turn, journal, done
         self._news = threading.Condition()
         self._draft: Draft | None = None
+        self._last: Draft | None = None
         self._outcome: Outcome | None = None
         self._abandoned = False
         self._ended = threading.Event()
@@ -81,14 +93,18 @@ class Courier:
             self._ended.set()
 
     def _next_draft(self) -> Draft | None:
-        """The next draft to show; None when the time for drafts is over."""
+        """The next draft to show, or the last once more; None when the time for drafts is over."""
         with self._news:
-            self._news.wait_for(
-                lambda: self._draft is not None or self._outcome is not None or self._abandoned
+            news = self._news.wait_for(
+                lambda: self._draft is not None or self._outcome is not None or self._abandoned,
+                timeout=self._refresh if self._last else None,
             )
             if self._outcome is not None:
                 return None
+            if not news:
+                return self._last
             draft, self._draft = self._draft, None
+            self._last = draft or self._last
             return draft
 
     def _pause(self, seconds: float) -> None:

@@ -8,6 +8,7 @@ from integrations.slack.calls import Calls, sync_client
 from integrations.slack.limits import limits_of
 from integrations.slack.messages import Messages
 from integrations.slack.post import Pace, SlackPost
+from integrations.slack.uploads import Uploads
 from llmasos.channels import Journal, Turnover
 from llmasos.rates import open_rates
 from llmasos.settings import Settings
@@ -29,7 +30,8 @@ class SlackChannel:
         """
         place = parse(address)
         messages = Messages(self._calls, place, turn, journal, self._pace.settle_seconds)
-        return SlackPost(messages, place, turn, self._pace)
+        uploads = Uploads(messages, journal, self._pace.settle_seconds)
+        return SlackPost(messages, uploads, place, turn, self._pace)
 
 
 def channel(settings: Settings) -> SlackChannel | None:

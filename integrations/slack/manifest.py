@@ -13,6 +13,7 @@ SCOPES = {
     "assistant:write": "suggested prompts in the agent view",
     "channels:history": "follow-ups in public channels, and finding our own messages again",
     "chat:write": "answers, streams, statuses",
+    "files:write": "long code and documents as files",
     "groups:history": "the same in private channels",
     "im:history": "direct messages",
     "metadata.message:read": "telling our own messages apart after a crash",

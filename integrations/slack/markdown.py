@@ -1,37 +1,25 @@
-"""The text of answers: made harmless, and cut into messages.
+"""The text of answers, cut into messages: no code block is left open, no table without its head.
 
-What a model writes goes into Slack as standard Markdown. It must not call people together, and a
-message holds only so much. Pure functions; knows nothing of the SDK.
+What a model writes goes into Slack as standard Markdown, and a message holds only so much of it.
+What it must not do is in `harmless.py`.
+Pure functions; knows nothing of the SDK. Start reading at `pieces`.
 """
 
 import re
 
 LIMIT = 11_000
 """Characters of answer in one message (Slack takes 12,000 of Markdown in all)."""
+LONGEST_HEAD = 1_000
+"""Characters of a table's head that is said again in the next message."""
 
-_PING = re.compile(r"<(?=!(?:channel|here|everyone|group)|!subteam\^|@[a-z0-9])", re.IGNORECASE)
-_UNFINISHED = re.compile(r"<[!@][a-z^]{0,8}$|<$", re.IGNORECASE)
 _FENCE = re.compile(r"^ {0,3}(`{3,12}(?!`)|~{3,12}(?!~))(.*)$")
+_DELIMITER = re.compile(r"^ {0,3}\|?( *:?-+:? *\|)+( *:?-+:? *)?$")
 _ENDS = (
     re.compile(r"\n\n+"),
     re.compile(r"\n"),
     re.compile(r"[.!?]\s+|[。!?]"),
     re.compile(r"\s+"),
 )
-
-
-def harmless(text: str) -> str:
-    """The text with mentions that would ping people broken by an invisible word joiner.
-
-    Of a growing text take `settled` first, so that what was harmless stays as it is.
-    """
-    return _PING.sub("<\u2060", text)
-
-
-def settled(text: str) -> str:
-    """A growing text without an end that may yet become a mention."""
-    found = _UNFINISHED.search(text, max(0, len(text) - 12))
-    return text[: found.start()] if found else text
 
 
 def escaped(text: str) -> str:
@@ -69,10 +57,33 @@ def closing(text: str) -> str:
     return line + opened[: _marks(opened)]
 
 
-def reopening(text: str) -> str:
-    """What the text that follows one ending within a code block must begin with."""
+def reopening(text: str, rest: str) -> str:
+    """What the message after a text must begin with, so that a code block or a table goes on.
+
+    rest: what follows.
+    """
     opened = open_fence(text)
-    return f"{opened}\n" if opened else ""
+    if opened:
+        return f"{opened}\n"
+    head, _ = _last_table(text)
+    goes_on = "|" in rest.partition("\n")[0]
+    return head if goes_on and len(head) <= LONGEST_HEAD else ""
+
+
+def _last_table(text: str) -> tuple[str, int | None]:
+    """The head of the table in which a text ends, and where it begins; None: there is none."""
+    lines = text.split("\n")
+    end = len(lines) - 1 if not lines[-1] else len(lines)
+    begin = end
+    while begin and "|" in lines[begin - 1]:
+        begin -= 1
+    for number in range(begin + 1, end):
+        if _DELIMITER.match(lines[number]):
+            head = "\n".join(lines[number - 1 : number + 1]) + "\n"
+            return head, sum(len(line) + 1 for line in lines[: number - 1])
+    if begin < end and lines[begin].lstrip().startswith("|"):  # its head is not complete yet
+        return "", sum(len(line) + 1 for line in lines[:begin])
+    return "", None
 
 
 def _marks(opened: str) -> int:
@@ -82,15 +93,20 @@ def _marks(opened: str) -> int:
 def cut(text: str, room: int) -> int:
     """Where to end a message: the best place among the first `room` characters.
 
-    Before a code block rather than in it, then at the end of a paragraph, line, sentence, word.
-    Only those characters are looked at, so that a growing text is always cut in the same place.
+    Before a code block or a table rather than in it, then at the end of a paragraph, line,
+    sentence, word; in code and tables at the end of a line. Only those characters are looked at, so
+    that a growing text is always cut in the same place.
     """
     if len(text) <= room:
         return len(text)
     window = text[:room]
     opened, start = _last_fence(window)
-    if opened and start > room // 3:
+    table = None if opened else _last_table(window)[1]
+    start = start if opened else table or 0
+    if start > room // 3:
         return start
+    if (opened or table is not None) and (last := window.rfind("\n") + 1) > room // 2:
+        return last
     for end in _ENDS:
         places = [found.end() for found in end.finditer(window)]
         if places and places[-1] > room // 2:
@@ -104,8 +120,9 @@ def pieces(text: str, limit: int = LIMIT) -> list[str]:
     lead = ""
     while True:
         end = cut(lead + text, limit - 16) - len(lead)  # room for what closes a code block
+        end = max(end, 1)
         piece, text = lead + text[:end], text[end:]
         if not text:
             return [*made, piece]
         made.append(piece + closing(piece))
-        lead = reopening(piece)
+        lead = reopening(piece, text)

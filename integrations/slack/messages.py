@@ -22,6 +22,8 @@ from llmasos.channels import Journal, Turnover
 PAGE = 200
 PAGES = 20
 """How much of a thread is read when a message of ours is looked for."""
+FILES = 1_000
+"""The journal's number of a job's first file; its messages are counted from 0."""
 TOO_MUCH = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 
 
@@ -61,6 +63,8 @@ class Messages:
         """Whether what is written now is the last content: it must get there, drafts need not."""
         self.parts: list[Part] = []
         for row in journal.rows():
+            if row.part >= FILES:
+                break
             while len(self.parts) < row.part:
                 self.parts.append(Part(absent=True))
             self.parts.append(Part(row.external_id, row.begun_at, row.streaming))
@@ -179,9 +183,32 @@ class Messages:
         return self._address.channel
 
     def call(self, method: Callable[..., SlackResponse], **arguments: Any) -> dict[str, Any]:
-        """Make a call as long as the job is ours."""
+        """Make a call as long as the job is ours; it is booked once the last content is written."""
         self._journal.check()
         return self._calls(method, who=self._who, must=self.last, **arguments)
+
+    def try_call(self, method: Callable[..., SlackResponse], **arguments: Any) -> None:
+        """Make a call if Slack takes it now; nothing is lost otherwise. Raises as `call` does."""
+        self._journal.check()
+        self._calls(method, who=self._who, must=False, **arguments)
+
+    @property
+    def thread(self) -> str | None:
+        """The thread that everything after the first message is in."""
+        return self._thread_of(1)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a message, or may be one."""
+        return any(not part.absent for part in self.parts)
+
+    def show_file(self, file_id: str) -> bool:
+        """Whether the thread shows a file of ours. Raises as `call` does."""
+        return any(
+            file.get("id") == file_id
+            for message in self._read(1)
+            for file in message.get("files") or ()
+        )
 
     @property
     def client(self) -> WebClient:
@@ -258,6 +285,8 @@ class Messages:
             if message.get("user") != bot.user and message.get("bot_id") != bot.bot:
                 continue
             told = _payload(message)
+            if message.get("files"):
+                continue
             if told is None:
                 nameless.append(str(message["ts"]))
             elif told.get("job") == self._turn.job_id and told.get("part") == number:

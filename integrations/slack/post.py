@@ -6,26 +6,32 @@ appended to. Start reading at `SlackPost.show` and `SlackPost.finish`.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from integrations.slack.address import Address
-from integrations.slack.blocks import Ending, Look, ending_of
-from integrations.slack.calls import Refused, SlackError, as_channel_error
-from integrations.slack.markdown import harmless, pieces, settled
+from integrations.slack.artifacts import is_long, listed, with_short_ones
+from integrations.slack.blocks import Ending, Look, source_of
+from integrations.slack.calls import Limited, Refused, SlackError, as_channel_error, in_words
+from integrations.slack.harmless import harmless, settled
+from integrations.slack.markdown import closing, pieces
 from integrations.slack.messages import Messages
 from integrations.slack.stream import Broken, Stream
+from integrations.slack.uploads import Uploads
 from llmasos.channels import Draft, Outcome, Turnover, how_to_decide
-from llmasos.events import Approval, Failure, Reply
+from llmasos.events import Approval, Artifact, Failure, Reply
 from llmasos.request import AUTO
 
 log = structlog.get_logger()
 
 FIRST_STATUS = "Thinking…"
 NO_TEXT = "_The agent gave an answer without text._"
-STATUS_SECONDS = 60.0
-"""Slack drops the status of a thread after two minutes: it is said again after one."""
+LOADING = ("This takes a moment …", "Still at it …")
+"""What takes turns with the status, at most 50 characters each."""
+STATUS_SECONDS = 40.0
+"""Slack drops the status of a thread after two minutes: it is said again before."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,11 @@ class Pace:
 class SlackPost:
     """The messages of one job at one address: a `channels.Post`."""
 
-    def __init__(self, messages: Messages, address: Address, turn: Turnover, pace: Pace) -> None:
-        self._messages, self._address, self._turn, self._pace = messages, address, turn, pace
+    def __init__(
+        self, messages: Messages, uploads: Uploads, address: Address, turn: Turnover, pace: Pace
+    ) -> None:
+        self._messages, self._uploads = messages, uploads
+        self._address, self._turn, self._pace = address, turn, pace
         begun = bool(messages.parts)
         self.interval = pace.update_interval
         """Seconds between two calls of `show`."""
@@ -101,7 +110,13 @@ class SlackPost:
         for number, piece in enumerate(texts):
             last = number == len(texts) - 1
             status = (draft.status or ("" if piece else FIRST_STATUS)) if last else ""
-            self._messages.put(number, self._look(piece, number, status=status))
+            look = replace(self._look(piece, number), status=status, stoppable=last)
+            try:
+                self._messages.put(number, look)
+            except Limited:
+                if not self._messages.any and self._address.thread_ts:
+                    self._say(draft.status or FIRST_STATUS)
+                raise
 
     def _ask(self, approval: Approval) -> None:
         """Show the question; the answer takes its place later."""
@@ -124,24 +139,45 @@ class SlackPost:
                 self._stop_streaming()
         streamed = texts is not None
         texts = texts or pieces(text)
+        self._put_all(texts, ending)
+        self._messages.remove_from(len(texts))
+        if self._status_shown and not streamed:
+            self._say("")
+        if isinstance(outcome, Reply):
+            self._share([each for each in outcome.artifacts if is_long(each)], texts, ending)
+
+    def _put_all(self, texts: Sequence[str], ending: Ending) -> None:
         for number, piece in enumerate(texts):
             below = ending if number == len(texts) - 1 else None
             look = replace(self._look(piece, number), ending=below, final=True)
             self._messages.put(number, look)
             self._messages.close(number)
-        self._messages.remove_from(len(texts))
-        if self._status_shown and not streamed:
-            self._say("")
 
-    def _content(self, outcome: Reply | Failure) -> tuple[str, Ending | None]:
+    def _share(self, files: Sequence[Artifact], texts: Sequence[str], ending: Ending) -> None:
+        """Share files below the answer, or say there why they are not."""
+        try:
+            self._uploads.share(files)
+        except Refused as refused:
+            self._log.warning("slack.files_refused", code=refused.code)
+            why = f"not shared: {in_words(refused)}"
+            names = tuple(f"{each.name} ({why})" for each in files)
+            self._put_all(texts, replace(ending, files=(*ending.files, *names)))
+
+    def _content(self, outcome: Reply | Failure) -> tuple[str, Ending]:
+        job_id = self._turn.job_id
         if isinstance(outcome, Failure):
-            return harmless(f"⚠️ {outcome.message}"), None
-        agent = "" if self._turn.agent == AUTO else self._turn.agent
-        text = harmless(outcome.text).strip() or NO_TEXT
-        return text, ending_of(outcome, agent, self._turn.job_id)
+            return harmless(f"⚠️ {outcome.message}"), Ending(job_id=job_id, opinion=False)
+        text = harmless(with_short_ones(outcome)).strip() or NO_TEXT
+        ending = Ending(
+            sources=tuple(source_of(n, each) for n, each in enumerate(outcome.citations, 1)),
+            files=listed(outcome),
+            agent="" if self._turn.agent == AUTO else self._turn.agent,
+            job_id=job_id,
+        )
+        return text + closing(text), ending
 
-    def _look(self, text: str, number: int, *, status: str = "") -> Look:
-        return Look(text, status=status, job_id=self._turn.job_id, part=number)
+    def _look(self, text: str, number: int) -> Look:
+        return Look(text, job_id=self._turn.job_id, part=number)
 
     def _settle(self) -> None:
         """Find what may have been created; from then on messages are updated, not streamed."""
@@ -152,16 +188,17 @@ class SlackPost:
         self._stream, self.interval = None, self._pace.update_interval
 
     def _say(self, status: str) -> None:
-        """Show a status below the thread of a direct message; it costs nothing if that fails."""
+        """Show a status below the thread; it costs nothing if that fails."""
         now = time.monotonic()
         if status == self._status and now - self._status_at < STATUS_SECONDS and status:
             return
         try:
-            self._messages.call(
+            self._messages.try_call(
                 self._messages.client.assistant_threads_setStatus,
                 channel_id=self._address.channel,
                 thread_ts=str(self._address.thread_ts),
                 status=status[:100],
+                loading_messages=[status[:50], *LOADING] if status else None,
             )
         except SlackError as error:
             self._log.info("slack.status_not_shown", reason=str(error)[:100])

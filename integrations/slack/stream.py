@@ -31,7 +31,7 @@ class Stream:
         self._messages, self._job_id, self._seconds = messages, job_id, seconds
         self._sent = ""
         self._texts: list[str] = []
-        self._lead = ""  # what the next message begins with: a code block that goes on
+        self._ended = ""  # the message before, whose code block or table may go on in the next
         self._live = False
         self._began = 0.0
 
@@ -68,8 +68,9 @@ class Stream:
         return self._texts
 
     def _start(self, rest: str) -> None:
-        size = cut(self._lead + rest, ROOM) - len(self._lead)
-        text = self._lead + rest[:size]
+        lead = reopening(self._ended, rest)
+        size = max(1, cut(lead + rest, ROOM) - len(lead))
+        text = lead + rest[:size]
         number = len(self._texts)
         try:
             self._messages.start_stream(number, text)
@@ -108,7 +109,7 @@ class Stream:
         tail = closing(shown)
         look = Look(shown + tail, job_id=self._job_id, part=len(self._texts) - 1)
         self._stop(tail, look)
-        self._texts[-1], self._lead = look.text, reopening(shown)
+        self._texts[-1], self._ended = look.text, shown
 
     def _stop(self, tail: str | None, look: Look) -> None:
         try:

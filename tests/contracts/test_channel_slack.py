@@ -77,6 +77,12 @@ def reply(text: str = "All is well.", **fields: Any) -> Reply:
     return Reply(text=text, **fields)
 
 
+def buttons(scene: Scene) -> list[str]:
+    """The words of the buttons under the last answer."""
+    blocks = [block for block in scene.answers[-1].blocks if block["type"] == "actions"]
+    return [element["text"]["text"] for block in blocks for element in block["elements"]]
+
+
 # One answer
 
 
@@ -330,6 +336,59 @@ def test_a_stream_that_ended_by_itself_is_updated_to_the_whole_answer(
     post.finish(reply())
 
     assert [answer.shown for answer in in_dm.answers] == ["All is well."]
+
+
+def test_a_status_that_lasts_is_shown_again_and_cleared_in_the_end(in_dm: Scene) -> None:
+    post = in_dm.post()
+    post.show(Draft(status="Searching " + "x" * 200))
+    in_dm.slack.fail("chat.startStream", Fault.says("channel_type_not_supported"))
+
+    post.finish(reply())
+
+    [shown, cleared] = in_dm.slack.called("assistant.threads.setStatus")
+    assert (shown["status"][:9], cleared["status"]) == ("Searching", "")
+    assert shown["loading_messages"][0] == ("Searching " + "x" * 200)[:50]
+
+
+def test_an_answer_in_the_making_can_be_stopped_and_a_finished_one_asked_again(
+    in_channel: Scene,
+) -> None:
+    post = in_channel.post()
+    post.show(Draft(status="Searching"))
+    draft = buttons(in_channel)
+
+    post.finish(reply())
+
+    assert draft == ["Stop"]
+    assert buttons(in_channel) == ["Try again"]
+
+
+def test_a_failure_can_be_tried_again(scene: Scene) -> None:
+    scene.post().finish(Failure(type="EngineUnavailable", message="The engine is down."))
+
+    assert buttons(scene) == ["Try again"]
+
+
+def test_a_code_block_that_the_model_left_open_is_closed(scene: Scene) -> None:
+    scene.post().finish(reply("So:\n```python\nx = 1"))
+
+    assert [answer.shown for answer in scene.answers] == ["So:\n```python\nx = 1\n```"]
+
+
+def test_links_in_an_answer_are_honest_while_it_grows_and_in_the_end(scene: Scene) -> None:
+    post = scene.post()
+    evil = "Pay at [https://bank.com](https://evil.com/pay)\u202e now, <https://evil.com|bank.com>."
+    for end in range(1, len(evil), 3):
+        post.show(Draft(text=evil[:end]))
+
+    post.finish(reply(evil))
+
+    [answer] = scene.answers
+    seen = "".join(str(c.arguments.get("markdown_text")) for c in scene.slack.calls)
+    assert (
+        "https://bank.com (https://evil.com/pay) now, bank.com (https://evil.com)" in answer.shown
+    )
+    assert "](" not in seen + answer.shown
 
 
 def test_where_streams_are_refused_the_answer_is_posted(in_dm: Scene) -> None:

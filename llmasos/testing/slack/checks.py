@@ -70,6 +70,12 @@ def _check_block(block: Json) -> None:
                     or len(element[button]["value"]) > 2000
                 ):
                     raise Refusal("invalid_blocks")
+    if kind == "actions":
+        if not 1 <= len(elements) <= 25:
+            raise Refusal("invalid_blocks")
+        for element in elements:
+            if not 1 <= len(element["text"]["text"]) <= 75 or len(element["value"]) > 2000:
+                raise Refusal("invalid_blocks")
     if kind == "section" and len(block["text"]["text"]) > 3000:
         raise Refusal("invalid_blocks")
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from llmasos.testing.slack import uploads
 from llmasos.testing.slack.checks import Refusal, check_blocks, check_content, check_metadata
 from llmasos.testing.slack.workspace import Channel, Json, Message, Workspace
 
@@ -243,6 +244,9 @@ def set_status(workspace: Workspace, arguments: Json) -> Json:
     channel = _place(workspace, arguments, "channel_id")
     if not arguments.get("thread_ts"):
         raise Refusal("invalid_arguments")
+    messages = arguments.get("loading_messages") or []
+    if len(messages) > 10 or any(not 1 <= len(each) <= 50 for each in messages):
+        raise Refusal("invalid_arguments", detail="loading_messages")
     place = (channel.id, str(arguments["thread_ts"]))
     workspace.statuses.setdefault(place, []).append(str(arguments["status"]))
     return {}
@@ -301,6 +305,7 @@ METHODS: dict[str, tuple[Method, str | None]] = {
     "assistant.threads.setSuggestedPrompts": (set_prompts, "assistant:write"),
     "agents.sessions.setStatus": (set_session_status, "chat:write"),
     "reactions.add": (add_reaction, "reactions:write"),
+    **uploads.METHODS,
 }
 
 

@@ -12,12 +12,14 @@ import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from llmasos.testing.slack import uploads
 from llmasos.testing.slack.checks import Refusal
 from llmasos.testing.slack.delivery import Courier, Delivery
 from llmasos.testing.slack.faults import Fault
@@ -29,7 +31,7 @@ from llmasos.testing.slack.workspace import Json, Workspace
 T = TypeVar("T")
 
 SCOPES = (
-    "app_mentions:read,assistant:write,channels:history,channels:read,chat:write,groups:history,"
+    "app_mentions:read,assistant:write,channels:history,channels:read,chat:write,files:write,groups:history,"
     "im:history,metadata.message:read,mpim:history,reactions:write,users:read"
 )
 
@@ -97,11 +99,13 @@ class SlackServer:
         app = web.Application(client_max_size=10_000_000)
         app.router.add_post("/api/{method}", self._call)
         app.router.add_get("/api/{method}", self._call)
+        app.router.add_post("/upload/{file}", partial(uploads.take, self.workspace))
         app.router.add_get("/link/", self._courier.serve_socket)
         self._runner = web.AppRunner(app, shutdown_timeout=0.2)
         await self._runner.setup()
         await self._listen()
         self._port = self._runner.addresses[0][1]
+        self.workspace.address = f"http://127.0.0.1:{self._port}"
 
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -284,7 +288,7 @@ async def _arguments(request: web.Request) -> Json:
         found |= json.loads(raw) if raw.strip() else {}
     else:
         found |= {k: v for k, v in (await request.post()).items() if isinstance(v, str)}
-    for name in ("blocks", "metadata", "prompts", "chunks"):
+    for name in ("blocks", "metadata", "prompts", "chunks", "files", "loading_messages"):
         if isinstance(found.get(name), str):
             found[name] = json.loads(found[name])
     return found

@@ -29,6 +29,7 @@ class Message:
     stream_began: float = 0.0
     stopped_by_user: bool = False
     updates: int = 0
+    files: list[Json] = field(default_factory=list)
 
     @property
     def shown(self) -> str:
@@ -63,6 +64,8 @@ class Message:
             plain["bot_id"] = self.bot_id
         if self.blocks:
             plain["blocks"] = self.blocks
+        if self.files:
+            plain["files"] = self.files
         if with_metadata and self.metadata:
             plain["metadata"] = self.metadata
         return plain
@@ -97,6 +100,10 @@ class Workspace:
         self.statuses: dict[tuple[str, str | None], list[str]] = {}
         self.prompts: list[Json] = []
         self.ephemerals: list[Json] = []
+        self.address = ""
+        """Where the stand-in listens."""
+        self.uploads: dict[str, Any] = {}
+        """The bot's files by id; see `uploads.py`."""
         self.reactions: list[tuple[str, str, str]] = []
         self.stream_life = 300.0
         """Seconds after which a stream dies on Slack's side."""

@@ -54,6 +54,20 @@ def test_drafts_between_two_calls_melt_into_the_latest(send: Callable[..., Couri
     assert len(channel.drafts) <= 4
 
 
+def test_while_nothing_new_comes_the_last_draft_is_shown_again(results: list[Any]) -> None:
+    channel = RecordingChannel()
+    done = lambda address, error: results.append((address, error))  # noqa: E731
+    courier = Courier(channel, "test:a", TURN, MemoryPostJournal(), done, refresh=0.01)
+    courier.start()
+
+    courier.show(Draft(status="Searching"))
+    until(lambda: channel.drafts.count(("test:a", Draft(status="Searching"))) >= 3)
+    courier.finish(Reply(text="done"))
+
+    assert courier.ended(10)
+    assert results == [("test:a", None)]
+
+
 def test_whoever_stops_for_now_leaves_a_last_word(
     send: Callable[..., Courier], results: list[Any]
 ) -> None:

@@ -1,0 +1,43 @@
+"""Artifacts in Slack: the short ones stand in the text, the long ones become files below it.
+
+Pure functions; knows nothing of the SDK.
+"""
+
+import re
+from pathlib import PurePosixPath
+
+from llmasos.events import Artifact, Reply
+
+LONG = 3_000
+"""Characters from which on an artifact is a file."""
+_TICKS = re.compile(r"`{3,}")
+
+
+def is_long(artifact: Artifact) -> bool:
+    """Whether an artifact becomes a file."""
+    return artifact.text is not None and len(artifact.text) > LONG
+
+
+def with_short_ones(reply: Reply) -> str:
+    """The reply's text, followed by the short artifacts that it does not hold."""
+    parts = [reply.text.rstrip()]
+    for artifact in reply.artifacts:
+        text = (artifact.text or "").strip("\n")
+        if text.strip() and not is_long(artifact) and text.strip() not in reply.text:
+            longest = max(map(len, _TICKS.findall(text)), default=2)
+            fence = "`" * (longest + 1)
+            language = PurePosixPath(artifact.name).suffix.lstrip(".")
+            name = " ".join(artifact.name.replace("`", "").split())[:120]
+            parts.append(f"`{name}`\n{fence}{language}\n{text}\n{fence}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def listed(reply: Reply) -> tuple[str, ...]:
+    """The artifacts that lie elsewhere, and where."""
+    return tuple(f"{each.name} ({each.url})" for each in reply.artifacts if each.url)
+
+
+def file_name(artifact: Artifact) -> str:
+    """A name that is a file's name and nothing else."""
+    last = artifact.name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable())[-120:] or "file.txt"
