@@ -139,7 +139,9 @@ def test_drafts_are_left_out_where_the_updates_are_needed_for_answers(
     answer.bring()
 
     assert answer.seen == [answer.text.strip()]
-    assert [call.method for call in slack.calls] == ["chat.postMessage"]
+    assert len(slack.called("chat.postMessage")) == 1
+    assert slack.called("chat.update") == []
+    assert slack.called("assistant.threads.setStatus")[0]["status"] == "Thinking…"
 
 
 def test_the_last_words_of_many_are_booked_one_after_another(slack: SlackStandIn) -> None:
