@@ -52,7 +52,13 @@ class House:
             database, dispatcher, JobSettings(), ["echo"], ["slack"], lambda agent, who: True
         )
         means = Means(
-            database, dispatcher, MemoryBus(), {"slack": channel}, Echo(), WorkerSettings(), 60.0
+            database=database,
+            dispatcher=dispatcher,
+            bus=MemoryBus(),
+            channels={"slack": channel},
+            turns=Echo(),
+            settings=WorkerSettings(),
+            limits=JobSettings(),
         )
         self.runner = Runner(means, "worker")
         self.runner.start()
