@@ -27,6 +27,8 @@ COMMANDS = {
     "web": "Run the HTTP API and the webhooks.",
     "slack": "The Slack bot: run it, print its manifest.",
     "migrate": "Bring the database's schema up to date.",
+    "backup": "Copy everything that is kept into one file.",
+    "restore": "Have everything as it was when a backup was made.",
     "doctor": "Check every part and say how to mend what is broken.",
     "settings": "Print the settings in force, secrets hidden.",
 }

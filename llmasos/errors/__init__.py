@@ -17,7 +17,8 @@
     ├── KnowledgeError        documents and indexes
     │   └── UnreadableDocument, StoreDamaged, IndexDamaged, EmbeddingModelChanged
     ├── StateError            what the system stands on
-    │   └── DatabaseUnavailable, SchemaMismatch, BrokerUnavailable, HomeNotWritable
+    │   └── DatabaseUnavailable, SchemaMismatch, BrokerUnavailable, HomeNotWritable, DumpUnfit,
+    │       BackupUnfit
     ├── ChannelError          the place where an answer should go
     │   └── ChannelRefused (for good), ChannelUnavailable (try again; ChannelBusy: it says when)
     ├── SandboxUnavailable    generated code cannot be run here
@@ -66,8 +67,10 @@ from llmasos.errors.jobs import (
     SandboxUnavailable,
 )
 from llmasos.errors.state import (
+    BackupUnfit,
     BrokerUnavailable,
     DatabaseUnavailable,
+    DumpUnfit,
     EmbeddingModelChanged,
     HomeNotWritable,
     IndexDamaged,
@@ -110,6 +113,7 @@ __all__ = [
     "AnswerCut",
     "AnswerTooSlow",
     "AnswerUnfit",
+    "BackupUnfit",
     "BatchFailed",
     "BrokerUnavailable",
     "ChannelBusy",
@@ -119,6 +123,7 @@ __all__ = [
     "DatabaseUnavailable",
     "DeadlineExceeded",
     "DownloadFailed",
+    "DumpUnfit",
     "EffectUnknown",
     "EmbeddingModelChanged",
     "EmptyReply",

@@ -97,6 +97,28 @@ class SchemaMismatch(StateError):
         )
 
 
+class DumpUnfit(StateError):
+    """A dump of the state cannot be loaded into this version's tables."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def message(self) -> str:
+        return f"{self.name} cannot be loaded: {self.reason}. The database is as it was."
+
+
+class BackupUnfit(StateError):
+    """A file is no backup that can be restored here."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def message(self) -> str:
+        return f"{self.path} cannot be restored: {self.reason}. Nothing was changed."
+
+
 class BrokerUnavailable(StateError):
     """The broker does not answer."""
 

@@ -53,6 +53,9 @@ class Courier:
         self.sockets: list[web.WebSocketResponse] = []
         self._turn: deque[web.WebSocketResponse] = deque()
         self._waiting: dict[str, asyncio.Future[None]] = {}
+        self.awake = asyncio.Event()
+        """Cleared while Slack itself is away: nothing is sent then."""
+        self.awake.set()
         self._connected = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,6 +76,7 @@ class Courier:
     async def _deliver(self, delivery: Delivery) -> None:
         for pause in (0.0, *self.pauses):
             await asyncio.sleep(pause)
+            await self.awake.wait()
             delivery.tries += 1
             began = time.monotonic()
             if await (self._post(delivery) if self.url else self._push(delivery)):

@@ -123,6 +123,7 @@ class SlackServer:
     async def _call(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
         arguments = await _arguments(request)
+        await self._courier.awake.wait()
         self.calls.append(Call(method, arguments, time.monotonic()))
         token = arguments.get("token") or request.headers.get("Authorization", "")[7:]
         fault = self._next_fault(method)
@@ -278,6 +279,14 @@ class SlackServer:
         """Listen again, at the same address."""
         if self._site not in self._runner.sites:
             self._run(self._listen())
+
+    def hang(self) -> None:
+        """Answer nothing and send nothing until `go_on`; calls that come meanwhile are done late."""
+        self._loop.call_soon_threadsafe(self._courier.awake.clear)
+
+    def go_on(self) -> None:
+        """Be there again after `hang`."""
+        self._loop.call_soon_threadsafe(self._courier.awake.set)
 
 
 async def _arguments(request: web.Request) -> Json:
