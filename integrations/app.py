@@ -16,10 +16,11 @@ from llmasos import plugins
 from llmasos.bus import EventBus, RedisBus
 from llmasos.conversations import Conversations
 from llmasos.database import Database, require_schema
-from llmasos.errors import BrokerUnavailable, LLMasOSError
+from llmasos.errors import BrokerUnavailable, LLMasOSError, StateError
 from llmasos.feedback import Feedback
 from llmasos.jobs import Dispatcher, Jobs
 from llmasos.pool import Fleet
+from llmasos.queues import told, unserved, used
 from llmasos.settings import Settings
 from llmasos.system import addresses
 from workers.dispatcher import CeleryDispatcher
@@ -57,6 +58,15 @@ class Doors:
             "worker": _why_not(self._find_worker),
             "engine": _why_not(self._ask_engines),
         }
+
+    def warnings(self) -> list[str]:
+        """What is set up so that something will wait for ever, though all parts answer."""
+        users = used(self.settings)
+        try:
+            queues = [] if self.own_worker else unserved(self.database, users)
+        except StateError:
+            return []  # `checks` says so
+        return [told(queue, users.get(queue, "a waiting job")) for queue in queues]
 
     def close(self) -> None:
         """Let go of every connection."""

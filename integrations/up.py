@@ -30,6 +30,7 @@ from llmasos.engine.library import ModelLibrary
 from llmasos.engine.serving import chosen, is_file_name
 from llmasos.errors import ModelMissing, PortInUse, SettingsError
 from llmasos.processes import free_port, port_taken
+from llmasos.queues import told, used
 from llmasos.settings import Settings
 from llmasos.system import System
 
@@ -54,6 +55,7 @@ def run(settings: Settings, config: str | None) -> None:
         if settings.llm.embedded:
             chosen(settings, None, embeddings=False)  # before anything starts: does it fit?
         _check_slack(settings)
+        _check_queues(settings)
         with Database(settings.state_url) as database:
             migrate(database)
         plan, engine, running = _plan(settings, config)
@@ -133,6 +135,13 @@ def _check_slack(settings: Settings) -> None:
         )
     if slack.bot_token and not heard:
         log.warning("slack.hears_nothing", set="slack.app_token or slack.signing_secret")
+
+
+def _check_queues(settings: Settings) -> None:
+    """Name the queues that are used and that none of our workers will serve."""
+    for queue, who in used(settings).items():
+        if settings.worker.processes and queue not in settings.worker.queues:
+            log.warning("queue.unserved", queue=queue.value, reason=told(queue, who))
 
 
 def _own(config: str | None) -> tuple[str, ...]:

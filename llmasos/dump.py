@@ -6,11 +6,12 @@ work now. Knows tables, and nothing of files' names or archives. Start reading a
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Table, func, select, text
+from sqlalchemy import Connection, Integer, LargeBinary, Table, func, select, text
 
 from llmasos.database import Database, found_schema, require_schema
 from llmasos.errors import DumpUnfit
@@ -36,7 +37,7 @@ def dump(database: Database, folder: Path) -> dict[str, int]:
             rows[table.name] = 0
             with (folder / f"{table.name}.jsonl").open("w", encoding="utf-8") as lines:
                 for row in _rows(connection, table):
-                    lines.write(json.dumps(dict(row), ensure_ascii=True) + "\n")
+                    lines.write(json.dumps(row, default=_in_base64) + "\n")
                     rows[table.name] += 1
     return rows
 
@@ -66,24 +67,29 @@ def load(database: Database, folder: Path) -> None:
                 _count_on(connection, table)
 
 
-def _rows(connection: Connection, table: Table) -> Iterator[Mapping[str, Any]]:
+def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
     query = select(table).order_by(*table.primary_key.columns)
     result = connection.execution_options(yield_per=BATCH).execute(query)
-    yield from result.mappings()
+    yield from map(dict, result.mappings())
 
 
 def _batches(table: Table, path: Path) -> Iterator[list[dict[str, Any]]]:
     names = {column.name for column in table.columns}
+    binary = {column.name for column in table.columns if isinstance(column.type, LargeBinary)}
     batch: list[dict[str, Any]] = []
     for row in _read(path):
         if set(row) != names:
             raise DumpUnfit(path.name, "its columns are not those of this version's table")
-        batch.append(row)
+        batch.append(row | {name: b64decode(row[name]) for name in binary if row[name] is not None})
         if len(batch) == BATCH:
             yield batch
             batch = []
     if batch:
         yield batch
+
+
+def _in_base64(content: bytes) -> str:
+    return b64encode(content).decode("ascii")
 
 
 def _read(path: Path) -> Iterable[dict[str, Any]]:

@@ -6,13 +6,15 @@ that is later. So whoever submits a hundred jobs at once does not hold up whoeve
 Knows the table of jobs, and neither workers nor doors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, bindparam, func, select
 
 from llmasos.database import Database
-from llmasos.tables import jobs
+from llmasos.request import Queue
+from llmasos.settings import Settings
+from llmasos.tables import jobs, leases
 
 TURN_SECONDS = 5.0
 """How much later each further waiting job of one submitter has its turn."""
@@ -36,3 +38,39 @@ def turn(database: Database) -> ColumnElement[float]:
         .scalar_subquery()
     )
     return database.greatest(database.now(), func.coalesce(last, 0.0) + TURN_SECONDS)
+
+
+def serves(queue: Queue) -> str:
+    """How the names of the leases begin by which workers say that they serve a queue."""
+    return f"serves:{queue.value}:"
+
+
+def used(settings: Settings) -> dict[Queue, str]:
+    """The queues that jobs are put into as things are set up, and by whom."""
+    found = {Queue.INTERACTIVE: "whoever waits for an answer"}
+    for hook in settings.webhooks:
+        found.setdefault(hook.queue, f"the webhook '{hook.name}'")
+    return found
+
+
+def unserved(database: Database, used: Collection[Queue]) -> list[Queue]:
+    """The queues that no living worker serves, though they are used or jobs wait in them.
+
+    None while there is no worker at all: that is another trouble. Raises StateError.
+    """
+    now = database.now()
+    alive = select(leases.c.name).where(leases.c.name.startswith("serves:"), leases.c.until > now)
+    waiting = select(jobs.c.queue).where(jobs.c.due_at <= now).distinct()
+    with database.reading() as connection:
+        names = connection.scalars(alive).all()
+        needed = {*used, *map(Queue, connection.scalars(waiting))}
+    served = {queue for queue in Queue if any(name.startswith(serves(queue)) for name in names)}
+    return [queue for queue in Queue if served and queue in needed - served]
+
+
+def told(queue: Queue, who: str = "a waiting job") -> str:
+    """What to say of a queue that nobody serves. who: uses it."""
+    return (
+        f"No worker takes jobs from the queue '{queue.value}', which {who} uses. Add it to "
+        "`worker.queues` of a worker."
+    )

@@ -69,7 +69,7 @@ def run_worker(settings: Settings) -> None:
     reporter = Reporter(parts.fleet, parts.means.bus, name)
     reporter.start()
     try:
-        serve_worker(parts.means, where.broker_url, parts.limits)
+        serve_worker(parts.means, where.broker_url, parts.limits, settings.jobs.keep_days)
     finally:
         reporter.stop()
         parts.close()

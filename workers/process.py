@@ -23,16 +23,19 @@ LAST_SECONDS = 5.0
 """How long the broker's client may take to end once no job runs."""
 
 
-def serve_worker(means: Means, broker_url: str, limits: Limits | None = None) -> None:
+def serve_worker(
+    means: Means, broker_url: str, limits: Limits | None = None, keep_days: float = 0.0
+) -> None:
     """Run jobs in this process until SIGTERM or SIGINT. Call it on the main thread.
 
-    limits: how many jobs of whom run at a time, over all workers.
+    limits: how many jobs of whom run at a time, over all workers; keep_days: for how many days
+    finished jobs are kept, 0: for ever.
 
     On a signal it takes no more jobs, lets running ones go on for `worker.drain_seconds`, gives
     back what is left, and returns; at the latest then the process should end.
     """
     runner = Runner(means, worker_name(socket.gethostname(), os.getpid()), limits)
-    sweeper = Sweeper(means.database, runner, means.dispatcher, means.settings.threads)
+    sweeper = Sweeper(means.database, runner, means.dispatcher, means.settings, keep_days)
     drained = threading.Event()
 
     def drain() -> None:

@@ -1,8 +1,9 @@
 """The sweeper: finds the jobs that no wake-up reached.
 
-A thread in every worker. One of them at a time leads, by a lease in the database, and wakes jobs
-that are due again at growing distances. While the broker is away, each worker takes jobs from the
-table itself. Start reading at `Sweeper.tick`.
+A thread in every worker. One of them at a time leads, by a lease in the database: it wakes jobs
+that are due again at growing distances, removes old ones, and names queues that nobody serves.
+While the broker is away, each worker takes jobs from the table itself. Start reading at
+`Sweeper.tick`.
 """
 
 import threading
@@ -15,8 +16,11 @@ from sqlalchemy import bindparam, or_, select, update
 from llmasos.database import Database
 from llmasos.errors import BrokerUnavailable, StateError
 from llmasos.jobs import Dispatcher
+from llmasos.queues import serves, told, unserved
 from llmasos.request import Queue
+from llmasos.settings import WorkerSettings
 from llmasos.tables import jobs, leases
+from workers.pruning import Pruner
 from workers.retries import wait_before_wake
 from workers.runner import Runner
 
@@ -35,17 +39,27 @@ MOST_WAKES = 500
 
 
 class Sweeper:
-    """Looks after due jobs for one worker. threads: how many jobs the worker runs at a time."""
+    """Looks after due jobs for one worker.
+
+    settings: of the worker: its threads and its queues; keep_days: see `Pruner`.
+    """
 
     def __init__(
-        self, database: Database, runner: Runner, dispatcher: Dispatcher, threads: int
+        self,
+        database: Database,
+        runner: Runner,
+        dispatcher: Dispatcher,
+        settings: WorkerSettings,
+        keep_days: float = 0.0,
     ) -> None:
         self._database, self._runner, self._dispatcher = database, runner, dispatcher
-        self._threads = threads
+        self._threads, self._queues = settings.threads, settings.queues
+        self._pruner = Pruner(database, keep_days)
         self._me = runner.claims.worker
         self._connected = False  # to the broker, as the consumer sees it
         self._woke = True  # whether the last wake-up went out
         self._next_sign = 0.0
+        self._next_word = time.monotonic() + LIVES  # until then others may still be starting
         self._helpers: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sweeper", daemon=True)
@@ -85,6 +99,9 @@ class Sweeper:
             self._give_sign()
         if self._leads():
             self._wake_due()
+            self._pruner.prune()
+            if time.monotonic() >= self._next_word:
+                self._name_unserved()
         if not (self._connected and self._woke) or self._runner.missed_wake:
             self._work_here()
 
@@ -102,13 +119,21 @@ class Sweeper:
                 log.debug("sweeper.broke", exc_info=error)
 
     def _give_sign(self) -> None:
-        """Say that this worker lives, and forget those that have not done so for long."""
+        """Say that this worker lives and what it serves, and forget those that are long gone."""
         with self._database.writing(durable="later") as connection:
             connection.execute(self._lease(f"worker:{self._me}", LIVES))
+            for queue in self._queues:
+                connection.execute(self._lease(f"{serves(queue)}{self._me}", LIVES))
             long_ago = self._database.now() - 20 * LIVES
-            gone = leases.c.name.startswith("worker:") & (leases.c.until < long_ago)
-            connection.execute(leases.delete().where(gone))
+            signs = or_(leases.c.name.startswith("worker:"), leases.c.name.startswith("serves:"))
+            connection.execute(leases.delete().where(signs, leases.c.until < long_ago))
         self._next_sign = time.monotonic() + LIVES / 3
+
+    def _name_unserved(self) -> None:
+        """Say which queues no worker serves, now and then."""
+        self._next_word = time.monotonic() + 10 * SILENCE
+        for queue in unserved(self._database, ()):
+            log.warning("queue.unserved", queue=queue.value, reason=told(queue))
 
     def _leads(self) -> bool:
         """Whether this worker leads now; it does if nobody else does."""

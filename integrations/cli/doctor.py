@@ -124,5 +124,6 @@ def _running(settings: Settings) -> Iterator[Finding]:
     try:
         for part, problem in doors.checks().items():
             yield Finding(part, problem, "answers")
+        yield Finding("queues", " ".join(doors.warnings()) or None, "each is served")
     finally:
         doors.close()

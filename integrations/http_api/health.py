@@ -19,10 +19,13 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {}})
 async def readyz(request: Request, doors: Here) -> JSONResponse:
-    """Whether broker, worker, engine and state all answer; names what doesn't."""
+    """Whether broker, worker, engine and state all answer; names what doesn't.
+
+    `warnings` says what answers and yet is set up so that some jobs would wait for ever.
+    """
     missing = {name: why for name, why in (await short(doors.checks)).items() if why is not None}
     if not missing:
-        return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "ready", "warnings": await short(doors.warnings)})
     words = "; ".join(f"{name}: {why}" for name, why in missing.items())
     return problem(request.scope, 503, "NotReady", words, missing=missing)
 

@@ -51,3 +51,6 @@ class JobSettings(Section):
     """How deep parts may be divided again."""
     per_user: int = Field(default=0, ge=0)
     """How many jobs of one person, key or webhook run at a time. 0: as many as can."""
+    keep_days: float = Field(default=0.0, ge=0)
+    """How many days a finished job is kept, with its turn in the conversation, its deliveries and
+    all else that belongs to it. 0: for ever."""

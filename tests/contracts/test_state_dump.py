@@ -15,7 +15,7 @@ from llmasos.generation import Usage
 from llmasos.jobs import Jobs
 from llmasos.request import Queue, Request
 from llmasos.settings import JobSettings
-from llmasos.tables import leases, messages, metadata
+from llmasos.tables import hook_deliveries, leases, messages, metadata
 from workers.claims import Claims
 from workers.outcomes import Outcomes
 
@@ -69,6 +69,9 @@ def test_what_was_dumped_from_one_database_is_in_the_other(
     database: Database, jobs: Jobs, other: Database, folder: Path
 ) -> None:
     answer(database, jobs)
+    hook = {"hook": "h", "received_at": 1.5, "outcome": "taken", "body": b"\x00\xff raw"}
+    with database.writing() as connection:
+        connection.execute(hook_deliveries.insert().values(hook))
 
     rows = dump(database, folder)
     load(other, folder)

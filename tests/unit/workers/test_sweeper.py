@@ -8,6 +8,9 @@ from llmasos.database import Database
 from llmasos.errors import BrokerUnavailable
 from llmasos.events import Reply
 from llmasos.jobs import JobStatus
+from llmasos.queues import unserved
+from llmasos.request import Queue
+from llmasos.settings import WorkerSettings
 from workers.runner import Runner
 from workers.sweeper import Sweeper
 
@@ -37,7 +40,7 @@ def runner(bench: Any) -> Runner:
 
 @pytest.fixture
 def sweeper(bench: Any, runner: Runner, broker: Broker) -> Sweeper:
-    made = Sweeper(bench.database, runner, broker, threads=4)
+    made = Sweeper(bench.database, runner, broker, WorkerSettings(threads=4))
     made.broker_connected()
     return made
 
@@ -137,7 +140,7 @@ def test_one_sweeper_leads_at_a_time(
 ) -> None:
     other_broker = Broker()
     other_runner = bench.runner(lambda turn: iter([Reply(text="x")]))
-    other = Sweeper(bench.database, other_runner, other_broker, threads=4)
+    other = Sweeper(bench.database, other_runner, other_broker, WorkerSettings(threads=4))
     other.broker_connected()
     bench.submit()
     pass_time(bench.database, 60)
@@ -157,3 +160,22 @@ def test_live_workers_can_be_counted(bench: Any, sweeper: Sweeper) -> None:
     sweeper.start()
     sweeper.stop()
     assert bench.jobs.live_workers() == 0
+
+
+def test_what_a_worker_serves_is_known_while_it_lives(
+    bench: Any, runner: Runner, broker: Broker
+) -> None:
+    settings = WorkerSettings(queues=(Queue.INTERACTIVE,))
+    sweeper = Sweeper(bench.database, runner, broker, settings)
+    assert unserved(bench.database, tuple(Queue)) == []  # nobody lives: another trouble
+
+    sweeper.tick()
+    assert unserved(bench.database, ()) == []
+    assert unserved(bench.database, tuple(Queue)) == [Queue.BATCH]
+
+    bench.submit(queue=Queue.BATCH)
+    assert unserved(bench.database, ()) == [Queue.BATCH]
+
+    sweeper.start()
+    sweeper.stop()
+    assert unserved(bench.database, ()) == []
