@@ -45,6 +45,7 @@ class Weather:
         spared: Collection[str],
     ) -> None:
         self._chance, self._pids, self._slack, self._spared = chance, pids, slack, spared
+        self._slack_back = 0.0
         self._timers: list[threading.Timer] = []
         self.blows: Counter[str] = Counter()
 
@@ -78,6 +79,9 @@ class Weather:
             self._slack.fail(self._chance.choice(WRITES), self._chance.choice(FAULTS)())
             self.blows["slack call went wrong"] += 1
             return
+        if time.monotonic() < self._slack_back:
+            return  # it is away already
+        self._slack_back = time.monotonic() + seconds + 0.5
         stop, start = (
             (self._slack.close_door, self._slack.open_door)
             if dead

@@ -281,7 +281,7 @@ class SlackServer:
             self._run(self._listen())
 
     def hang(self) -> None:
-        """Answer nothing and send nothing until `go_on`; calls that come meanwhile are done late."""
+        """Answer and send nothing until `go_on`; calls that come meanwhile are done late."""
         self._loop.call_soon_threadsafe(self._courier.awake.clear)
 
     def go_on(self) -> None:
