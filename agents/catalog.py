@@ -120,6 +120,12 @@ def load_catalog(settings: Settings) -> Catalog:
             hint = nearest(override.model, tuple(settings.llm.aliases))
             raise SettingsError(f"agents.{name}.model", repr(override.model), f"{NO_MODEL}{hint}")
         agents[name] = changed(agents[name], override)
+    servers = tuple(each.name for each in settings.mcp)
+    for name, agent in agents.items():
+        for server in agent.mcp:
+            if server not in servers:
+                hint = nearest(server, servers)
+                raise AgentLoadError(where[name], f"no [[mcp]] is named '{server}'.{hint}")
     for name, agent in agents.items():
         if agent.model is not None and agent.model not in settings.llm.aliases:
             hint = nearest(agent.model, tuple(settings.llm.aliases))
@@ -129,13 +135,15 @@ def load_catalog(settings: Settings) -> Catalog:
 
 def changed(agent: Agent, override: AgentOverride) -> Agent:
     """The agent as this installation wants it."""
-    given = override.model_dump(exclude_none=True, exclude={"concurrency"})
+    given = override.model_dump(exclude_none=True, exclude={"concurrency", "limits"})
     options: Sampling = {}
     if "temperature" in given:
         options["temperature"] = given.pop("temperature")
     if "max_new_tokens" in given:
         options["max_new_tokens"] = given.pop("max_new_tokens")
     given["options"] = agent.options.merged(options)
+    limited = override.limits.model_dump(exclude_unset=True)
+    given["limits"] = agent.limits.model_copy(update=limited)
     if "knowledge" in given:
         given["checked"] = None  # told anew by whether it has knowledge
     return agent.with_changes(**given)

@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import redis
@@ -34,6 +33,7 @@ from llmasos.jobs import Jobs
 from llmasos.processes import free_port
 from llmasos.request import Request
 from llmasos.settings import JobSettings, WorkerSettings
+from llmasos.testing import ScriptedEngine, make_turn
 from workers.attempt import Means
 from workers.dispatcher import CeleryDispatcher
 from workers.process import serve_worker
@@ -186,7 +186,7 @@ def _serve_ours(options: argparse.Namespace) -> None:
         """Gives the same agent to every job, and nothing to work with."""
 
         def begin(self, job: Any, *_: Any) -> Any:
-            return SimpleNamespace(agent=noop)
+            return make_turn(noop, "", ScriptedEngine())
 
     settings = WorkerSettings(threads=THREADS)
     means = Means(

@@ -21,6 +21,7 @@ from llmasos.settings import (
     PREFIX,
     AgentOverride,
     BackendSettings,
+    McpSettings,
     ModelAlias,
     Settings,
     SlackChannelSettings,
@@ -55,6 +56,7 @@ TABLES: dict[str, tuple[str, type[BaseModel], str]] = {
         "[[llm.models.NAME.backends]]",
     ),
     "slack.channels": ("slack.channels.ID", SlackChannelSettings, "[slack.channels.ID]"),
+    "mcp": ("mcp", McpSettings, "[[mcp]]"),
     "webhooks": ("webhooks", WebhookSettings, "[[webhooks]]"),
 }
 """Settings that are tables of their own: their place, what is in them, and their heading."""
@@ -112,7 +114,7 @@ def _setting(
 ) -> list[str]:
     """The lines of one setting."""
     facts = [_kind(shape), "must be given" if required else f"default {_default(shape)}"]
-    if "NAME" not in place and "ID" not in place and not place.startswith("webhooks"):
+    if "NAME" not in place and "ID" not in place and not place.startswith(("webhooks", "mcp")):
         facts.append(f"variable `{PREFIX}{place.replace('.', '__').upper()}`")
     return ["", f"### {place}", "", _sentence(description), "", f"{'; '.join(facts)}."]
 
@@ -126,7 +128,7 @@ def _kind(shape: dict[str, Any]) -> str:
     words = {"password": "Secret", "uri": "URL", "path": "Path"}.get(shape.get("format", ""))
     plain = {
         "string": "Text", "integer": "Whole number", "number": "Number", "array": "List",
-        "boolean": "`true` or `false`",
+        "boolean": "`true` or `false`", "object": "Table",
     }  # fmt: skip
     limits = {
         "minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most",
@@ -138,7 +140,7 @@ def _kind(shape: dict[str, Any]) -> str:
 
 def _default(shape: dict[str, Any]) -> str:
     value = shape.get("default")
-    if value in (None, [], ""):
+    if value in (None, [], {}, ""):
         return "none"
     if isinstance(value, list):
         return ", ".join(f"`{each}`" for each in value)

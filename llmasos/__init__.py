@@ -17,12 +17,14 @@ if TYPE_CHECKING:
         Citation,
         Delegate,
         Handoff,
+        HandOver,
         Part,
         Reply,
         Status,
         Token,
     )
     from llmasos.generation import Message, Options
+    from llmasos.limits import RunLimits
     from llmasos.llm import LLM
     from llmasos.request import Principal, Request
     from llmasos.retrieval import Passage
@@ -36,6 +38,7 @@ __all__ = [
     "Artifact",
     "Citation",
     "Delegate",
+    "HandOver",
     "Handoff",
     "Message",
     "Options",
@@ -44,6 +47,7 @@ __all__ = [
     "Principal",
     "Reply",
     "Request",
+    "RunLimits",
     "Status",
     "Token",
     "Turn",
@@ -59,6 +63,7 @@ _MODULES = {
         "Artifact",
         "Citation",
         "Delegate",
+        "HandOver",
         "Handoff",
         "Part",
         "Reply",
@@ -66,6 +71,7 @@ _MODULES = {
         "Token",
     ),
     "generation": ("Message", "Options"),
+    "limits": ("RunLimits",),
     "llm": ("LLM",),
     "request": ("Principal", "Request"),
     "retrieval": ("Passage",),

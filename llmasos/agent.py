@@ -10,14 +10,18 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
+from pydantic import BaseModel
+
 from llmasos.errors import AgentDefinitionError
-from llmasos.events import Delegate, Event
+from llmasos.events import Delegate, Event, HandOver
 from llmasos.generation import Options
+from llmasos.limits import RunLimits
 from llmasos.request import AUTO
 from llmasos.tools import Tool, as_tool
 
-Emitted = Event | Delegate | str
-"""What a flow may yield: an event, parts for others, or a text that is a piece of the answer."""
+Emitted = Event | Delegate | HandOver | str
+"""What a flow may yield: an event, parts for others, a text that is a piece of the answer, or at
+its end that another agent takes over."""
 Flow = Callable[[Any], Iterator[Emitted]]
 """A generator function over a `Turn`, which knows its agent: so its type is not named here."""
 
@@ -34,10 +38,13 @@ class Agent:
     instructions: how it should answer; the stable beginning of its prompt.
     knowledge: names of the collections that it searches.
     tools: typed, documented functions (or LangChain tools) that it may call.
+    mcp: names of the MCP servers whose tools it may call as well.
     examples: messages that it is for; the router reads them too.
     options: how its text is generated.
     model: the model alias that it uses; None is the installation's default.
     checked: show only text that passed its checks; by default true when it has knowledge.
+    output: a Pydantic model; the answer is then an object of it, as JSON.
+    limits: what one run of it may use.
     users: who may use it (principals, `team:…`, `channel:…`, `group:…`); None: every member.
     reviewers: who must grant an answer of it before anyone sees it (as `users`, and `asker`).
     flow: its own generator function over a `Turn`; None is the declared agents' flow.
@@ -50,10 +57,13 @@ class Agent:
     instructions: str = ""
     knowledge: Sequence[str] = ()
     tools: Sequence[Callable[..., Any] | Tool] = ()
+    mcp: Sequence[str] = ()
     examples: Sequence[str] = ()
     options: Options = field(default_factory=Options)
     model: str | None = None
     checked: bool | None = None
+    output: type[BaseModel] | None = None
+    limits: RunLimits = field(default_factory=RunLimits)
     users: Sequence[str] | None = None
     reviewers: Sequence[str] = ()
     flow: Flow | None = None
@@ -65,13 +75,20 @@ class Agent:
                 "a name is 1 to 63 lower-case letters, digits, '_' or '-', begins with a letter, "
                 f"and is none of {', '.join(RESERVED)}",
             )
-        for word in ("knowledge", "examples", "tools", "reviewers"):
+        for word in ("knowledge", "examples", "tools", "mcp", "reviewers"):
             if isinstance(getattr(self, word), str):
                 raise AgentDefinitionError(self.name, f"{word} must be a list, not a text")
         object.__setattr__(self, "knowledge", tuple(self.knowledge))
         object.__setattr__(self, "examples", tuple(self.examples))
         object.__setattr__(self, "reviewers", tuple(self.reviewers))
+        object.__setattr__(self, "mcp", tuple(self.mcp))
         object.__setattr__(self, "tools", tuple(as_tool(each) for each in self.tools))
+        if self.output is not None and self.knowledge and self.flow is None:
+            raise AgentDefinitionError(
+                self.name,
+                "what is answered from `knowledge` is text that is checked, not an object: leave "
+                "out `output`, or write a flow",
+            )
         if self.users is not None:
             object.__setattr__(self, "users", tuple(self.users))
         if self.checked is None:

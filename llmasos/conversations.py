@@ -1,19 +1,23 @@
-"""Conversations: what was said before, in order.
+"""Conversations: what was said before, in order, and the summary of what is long past.
 
 A turn's two messages are written in the transaction that commits its reply, so that history holds
-finished turns only. Knows nothing of who said it where.
+finished turns only; it begins where the summary ends. Knows nothing of who said it where.
 """
 
-from sqlalchemy import Connection, select, tuple_
+import time
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, tuple_
 
 from llmasos.database import Database
 from llmasos.events import Reply
 from llmasos.generation import Message
 from llmasos.jobs import Job
-from llmasos.tables import jobs, messages
+from llmasos.memory import NoRecollection, Recollection
+from llmasos.tables import jobs, messages, summaries
 
-HISTORY_LIMIT = 20
-"""Most messages that an agent is given of its conversation."""
+HISTORY_LIMIT = 100
+"""Most messages that an agent is given of its conversation, beside its summary."""
 
 
 class Conversations:
@@ -25,27 +29,20 @@ class Conversations:
     def history(
         self, conversation: str | None, before_job: str, limit: int = HISTORY_LIMIT
     ) -> list[Message]:
-        """The latest messages of a conversation that come before a job's, oldest first."""
+        """The latest messages of a conversation that come before a job's and after its summary,
+        oldest first.
+        """
         if conversation is None:
             return []
-        here = select(jobs.c.position, jobs.c.id).where(jobs.c.id == before_job)
         with self._database.reading() as connection:
-            place = connection.execute(here).one_or_none()
-            if place is None:
-                return []
-            latest = (
-                select(messages.c.role, messages.c.content)
-                .where(
-                    messages.c.conversation == conversation,
-                    tuple_(messages.c.position, messages.c.job_id) < tuple_(*place),
-                )
-                .order_by(
-                    messages.c.position.desc(), messages.c.job_id.desc(), messages.c.id.desc()
-                )
-                .limit(limit)
-            )
-            rows = connection.execute(latest).all()
-        return [Message(role=row.role, content=row.content) for row in reversed(rows)]
+            rows = _latest(connection, conversation, before_job, limit)
+        return [Message(role=row.role, content=row.content) for row in rows]
+
+    def recollection(self, conversation: str | None, before_job: str) -> Recollection:
+        """What is remembered of a conversation, as it is for a job."""
+        if conversation is None:
+            return NoRecollection()
+        return ThreadRecollection(self._database, conversation, before_job)
 
     def known(self, conversation: str) -> bool:
         """Whether any job belongs to this conversation, finished or not."""
@@ -74,6 +71,71 @@ class Conversations:
             )
             found: str | None = connection.execute(last).scalar()
         return found
+
+
+class ThreadRecollection:
+    """The summary of a conversation in the database: a `memory.Recollection`."""
+
+    def __init__(self, database: Database, conversation: str, job_id: str) -> None:
+        self._database, self._conversation, self._job_id = database, conversation, job_id
+        with database.reading() as connection:
+            row = _summary(connection, conversation, job_id)
+        self._text = str(row.text) if row else ""
+
+    @property
+    def summary(self) -> str:
+        """What was said before the history."""
+        return self._text
+
+    def keep(self, summary: str, messages: int) -> None:
+        """Keep a new summary, of what the old one says and the oldest messages of the history."""
+        with self._database.writing() as connection:
+            rows = _latest(connection, self._conversation, self._job_id, HISTORY_LIMIT)
+            last = rows[messages - 1]
+            kept = {
+                "position": last.position,
+                "job_id": last.job_id,
+                "text": summary.replace("\0", ""),
+                "written_at": time.time(),
+            }
+            put = self._database.insert(summaries).values(conversation=self._conversation, **kept)
+            connection.execute(
+                put.on_conflict_do_update(index_elements=["conversation"], set_=kept)
+            )
+        self._text = summary
+
+
+def _summary(connection: Connection, conversation: str, before_job: str) -> Row[Any] | None:
+    """The summary of a conversation, unless it tells of a job or of what comes after it."""
+    here = select(jobs.c.position, jobs.c.id).where(jobs.c.id == before_job)
+    place = connection.execute(here).one_or_none()
+    if place is None:
+        return None
+    query = select(summaries).where(
+        summaries.c.conversation == conversation,
+        tuple_(summaries.c.position, summaries.c.job_id) < tuple_(*place),
+    )
+    return connection.execute(query).one_or_none()
+
+
+def _latest(
+    connection: Connection, conversation: str, before_job: str, limit: int
+) -> list[Row[Any]]:
+    """The latest messages between the summary and a job, oldest first."""
+    here = select(jobs.c.position, jobs.c.id).where(jobs.c.id == before_job)
+    place = connection.execute(here).one_or_none()
+    if place is None:
+        return []
+    summary = _summary(connection, conversation, before_job)
+    at = tuple_(messages.c.position, messages.c.job_id)
+    since = [at > tuple_(summary.position, summary.job_id)] if summary else []
+    query = (
+        select(messages)
+        .where(messages.c.conversation == conversation, at < tuple_(*place), *since)
+        .order_by(messages.c.position.desc(), messages.c.job_id.desc(), messages.c.id.desc())
+        .limit(limit)
+    )
+    return list(reversed(connection.execute(query).all()))
 
 
 def remember(connection: Connection, job: Job, reply: Reply, now: float) -> None:

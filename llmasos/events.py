@@ -88,6 +88,9 @@ class Reply(_Event):
     confidence: float | None = Field(default=None, ge=0, le=1)
     handoff: Handoff | None = None
     blocked: dict[str, str] | None = None
+    """The rule that the message broke, when it was refused: `{"rule": "injection"}`."""
+    output: dict[str, Any] | None = None
+    """The answer as an object, of an agent that has `output`."""
 
     def as_json(self) -> dict[str, Any]:
         """The reply as the job JSON shows it."""
@@ -104,6 +107,8 @@ class Reply(_Event):
         }
         if self.blocked:
             plain["blocked"] = self.blocked
+        if self.output is not None:
+            plain["output"] = self.output
         return plain
 
     @classmethod
@@ -200,6 +205,17 @@ class Decision:
     """Exactly what was decided on: act on this, not on what the model says now."""
     by: str
     """The principal who decided."""
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """The agent leaves the answer to another one: `yield HandOver("billing")`, its last word.
+
+    to: the other agent's name. text: what it is asked; None: the message as it came.
+    """
+
+    to: str
+    text: str | None = None
 
 
 class Restarted(_Event):

@@ -1,13 +1,17 @@
 """Logging: events, not sentences; one line each, for people or for machines.
 
-`log.info("job.claimed", job=id, attempt=2)`. Message texts and secrets never go above DEBUG.
+`log.info("job.claimed", job=id, attempt=2)`. Message texts never go above DEBUG; secrets and
+personal data are masked at every level.
 """
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import MutableMapping
+from typing import Any, Literal
 
 import structlog
+
+from llmasos.masking import masked
 
 QUIET = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "celery", "kombu", "amqp", "urllib3")
 """Loggers of libraries, some of which print bodies and signatures at INFO."""
@@ -33,6 +37,7 @@ def configure(process: str, level: str, form: Literal["text", "json"]) -> None:
                 fmt="%H:%M:%S" if form == "text" else "iso", utc=form == "json"
             ),
             structlog.processors.format_exc_info,
+            mask,
             shown,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -42,3 +47,24 @@ def configure(process: str, level: str, form: Literal["text", "json"]) -> None:
     logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+
+
+def mask(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Hide what nobody should read in a log: a structlog processor."""
+    for name, value in event.items():
+        if name != "event":
+            event[name] = _masked(value)
+    return event
+
+
+def _masked(value: Any) -> Any:
+    """A value of a log line without secrets."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, (list, tuple)):
+        return [_masked(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _masked(each) for name, each in value.items()}
+    return value

@@ -104,6 +104,16 @@ messages = Table(
 )
 Index("messages_of", messages.c.conversation, messages.c.position, messages.c.job_id)
 
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("conversation", String(300), primary_key=True),
+    Column("position", Double, nullable=False),  # of the last turn that is in it
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("written_at", Double, nullable=False),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -5,20 +5,23 @@ same under a worker and under a test. Knows nothing of queues and channels.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic_core import to_json
 
-from llmasos.agent import Agent
-from llmasos.errors import NotApproved
-from llmasos.events import Approval, Child, Decision, Delegate, Status, ToolCall
+from llmasos.agent import Agent, Emitted
+from llmasos.errors import NotApproved, UnknownAgent
+from llmasos.events import Approval, Child, Decision, Delegate, Reply, Status, ToolCall
 from llmasos.generation import Message
 from llmasos.llm import LLM
+from llmasos.memory import NoRecollection, Recollection
+from llmasos.meter import Meter
 from llmasos.request import Attachment, Principal, Request
 from llmasos.retrieval import Passage, Retriever
 from llmasos.sandbox import Sandbox
+from llmasos.settings import GuardSettings
 from llmasos.tools import Tool
 
 
@@ -59,6 +62,18 @@ class Suspended(BaseException):
         self.wait = wait
 
 
+class Others(Protocol):
+    """The other agents, as far as whoever asks may use them. It is a `colleagues.Colleagues`."""
+
+    def ask(self, name: str, text: str, turn: "Turn") -> Reply:
+        """Another agent's reply to a text."""
+        ...
+
+    def emissions(self, name: str, text: str, turn: "Turn") -> Iterator[Emitted]:
+        """What another agent yields for a text."""
+        ...
+
+
 def _go_on() -> None:
     """Nothing stands in the way."""
 
@@ -79,7 +94,19 @@ class Turn:
     """What people have decided in this job, by the approval's key."""
     delegated: Mapping[str, Sequence[Child]] = field(default_factory=dict)
     """What came of the parts that were handed to others, by the delegation's key."""
+    recollection: Recollection = field(default_factory=NoRecollection)
+    """The summary of what was said before the history."""
     job_id: str = ""
+    guards: GuardSettings = field(default_factory=GuardSettings)
+    """What is checked before the agent works."""
+    calls_tools: bool = False
+    """Whether its model calls tools well."""
+    others: Others | None = None
+    """The other agents: see `ask`."""
+    trail: tuple[str, ...] = ()
+    """The agents that led to this one, the first first."""
+    meter: Meter | None = None
+    """What this run may use, once it has begun."""
     checkpoint: Callable[[], None] = field(default=_go_on)
     """Call it in long work: raises JobCancelled, DeadlineExceeded or LeaseLost."""
 
@@ -123,8 +150,11 @@ class Turn:
 
         A tool with `approvers` is called once they grant it, with the arguments that they saw; the
         flow ends here until then, and is run again.
-        Raises NotApproved when they do not grant it.
+        Raises NotApproved when they do not grant it, InvalidRequest, ToolFailed, LimitExceeded or
+        EffectUnknown.
         """
+        if self.meter:
+            self.meter.count("tool_calls")
         if tool.approvers:
             arguments = self._granted(tool, arguments)
         result = self.journal.call(tool.bound(self), arguments)
@@ -154,6 +184,24 @@ class Turn:
         if not decision.granted:
             raise NotApproved(f"The call of '{tool.name}'", "it was declined")
         return dict(decision.payload["arguments"])
+
+    def ask(self, name: str, text: str) -> Reply:
+        """Another agent's reply to a text, with the rights of the person who asks.
+
+        Raises UnknownAgent, NotAllowed, AgentsInCircle or EmptyReply.
+        """
+        return self._others(name).ask(name, text, self)
+
+    def hand_over(self, name: str, text: str | None = None) -> Iterator[Emitted]:
+        """What another agent yields for the message, or for another text. `yield HandOver(name)`
+        does this, and ends the flow. Raises as `ask` does.
+        """
+        return self._others(name).emissions(name, self.text if text is None else text, self)
+
+    def _others(self, name: str) -> Others:
+        if self.others is None:
+            raise UnknownAgent(name)
+        return self.others
 
 
 def _key_of(tool: Tool) -> str:

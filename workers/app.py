@@ -19,6 +19,7 @@ from llmasos.conversations import Conversations
 from llmasos.database import Database, require_schema
 from llmasos.errors import BrokerUnavailable
 from llmasos.jobs import Dispatcher
+from llmasos.mcp import McpServers
 from llmasos.pool import Fleet
 from llmasos.pool.reports import Reporter
 from llmasos.queues import Limits
@@ -29,7 +30,7 @@ from workers.attempt import Means
 from workers.dispatcher import CeleryDispatcher
 from workers.process import serve_worker
 from workers.runner import Runner, worker_name
-from workers.turns import CatalogTurns
+from workers.turns import CatalogTurns, Equipment
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class WorkerParts:
     catalog: Catalog
     knowledge: KnowledgeBase
     fleet: Fleet
+    mcp: McpServers
     means: Means
     limits: Limits
 
@@ -50,6 +52,7 @@ class WorkerParts:
         """Let go of files and connections."""
         self.knowledge.close()
         self.fleet.close()
+        self.mcp.close()
         self.means.database.close()
 
 
@@ -97,7 +100,9 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
     knowledge = KnowledgeBase.from_settings(settings)
 
     fleet = Fleet(settings)
-    turns = CatalogTurns(catalog, Conversations(database), fleet.pool, knowledge, Sandbox())
+    mcp = McpServers(settings.mcp)
+    equipment = Equipment(fleet, mcp, knowledge, Sandbox(), settings.guards)
+    turns = CatalogTurns(catalog, Conversations(database), equipment)
     means = Means(
         database=database,
         dispatcher=dispatcher,
@@ -109,7 +114,7 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
     )
     concurrency = {name: each.concurrency for name, each in settings.agents.overrides.items()}
     limits = Limits(settings.jobs.per_user, {k: v for k, v in concurrency.items() if v})
-    return WorkerParts(catalog, knowledge, fleet, means, limits)
+    return WorkerParts(catalog, knowledge, fleet, mcp, means, limits)
 
 
 def load_channels(settings: Settings) -> dict[str, Channel]:

@@ -48,7 +48,7 @@ from workers.journal import DatabaseJournal, PostJournal
 from workers.keeper import Hold, Keeper
 from workers.outcomes import Outcomes
 from workers.retries import WORTH_ANOTHER_TRY, wait_before_retry
-from workers.transcript import Transcript, emissions
+from workers.transcript import Transcript
 
 log = structlog.get_logger()
 
@@ -194,7 +194,7 @@ class Attempt:
             reviewed=bool(agent.reviewers),
             known={*memory.decisions, *memory.delegated},
         )
-        flow = emissions(agent.name, self._guarded(agent.name, lambda: run(turn)))
+        flow = self._guarded(agent.name, lambda: run(turn))
         try:
             while not transcript.replied:
                 emitted = self._guarded(agent.name, lambda: next(flow, END))

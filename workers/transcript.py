@@ -3,7 +3,7 @@
 Pure: no clock, no database, no channel.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -127,16 +127,3 @@ class Transcript:
         except (PydanticSerializationError, ValidationError):
             words = f"its {made.kind} holds something that JSON cannot"
             raise AgentBroke(self._agent, words) from None
-
-
-def emissions(agent: str, yielded: Any) -> Iterator[Any]:
-    """What an agent's flow gives, one by one, also when it returns its answer instead of yielding.
-
-    Raises AgentBroke when it gives nothing of the kind.
-    """
-    if isinstance(yielded, (str, *SHOWN)):
-        return iter((yielded,))
-    if not isinstance(yielded, Iterable):
-        kind = type(yielded).__name__
-        raise AgentBroke(agent, f"its flow gave {kind}: it must yield events or texts")
-    return iter(yielded)

@@ -4,35 +4,52 @@ Joins the catalog, the models, knowledge and the sandbox for one job at a time; 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from agents.catalog import Catalog
+from llmasos.agent import Agent
+from llmasos.colleagues import Colleagues
 from llmasos.conversations import Conversations
 from llmasos.generation import Backend, Message, ModelInfo, Options, Piece, Usage
 from llmasos.jobs import Job
 from llmasos.llm import LLM
+from llmasos.mcp import McpServers
 from llmasos.retrieval import Retriever
 from llmasos.sandbox import Sandbox
+from llmasos.settings import GuardSettings
 from llmasos.turn import Memory, ToolJournal, Turn
 from llmasos.wire import watched
 
 
+class Models(Protocol):
+    """The models there are, by name; None is the installation's default. It is a `pool.Fleet`."""
+
+    def pool(self, alias: str | None = None) -> Backend:
+        """Who generates. Raises UnknownModel."""
+        ...
+
+    def calls_tools(self, alias: str | None = None) -> bool:
+        """Whether the model calls tools well."""
+        ...
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What every turn of a worker works with."""
+
+    models: Models
+    mcp: McpServers
+    retriever: Retriever
+    sandbox: Sandbox
+    guards: GuardSettings
+
+
 class CatalogTurns:
-    """Makes turns: an `attempt.Turns`.
+    """Makes turns: an `attempt.Turns`."""
 
-    backend: gives the backend of a model by its name; None is the installation's default.
-    """
-
-    def __init__(
-        self,
-        catalog: Catalog,
-        conversations: Conversations,
-        backend: Callable[[str | None], Backend],
-        retriever: Retriever,
-        sandbox: Sandbox,
-    ) -> None:
-        self._catalog, self._conversations = catalog, conversations
-        self._retriever, self._sandbox = retriever, sandbox
-        self._backend = backend
+    def __init__(self, catalog: Catalog, conversations: Conversations, means: Equipment) -> None:
+        self._catalog, self._conversations, self._means = catalog, conversations, means
 
     def begin(
         self,
@@ -50,19 +67,39 @@ class CatalogTurns:
         request = job.request.model_copy(update={"agent": job.agent})
         previous = self._conversations.last_agent(request.conversation, job.id)
         agent = self._catalog.choose(request, memory.history, previous)
-        watched = WatchedBackend(self._backend(agent.model), checkpoint)
-        return Turn(
+        turn = Turn(
             agent=agent,
             request=request,
-            llm=LLM(watched, agent.options, usage),
-            retriever=self._retriever,
-            sandbox=self._sandbox,
+            llm=LLM(WatchedBackend(self._means.models.pool(agent.model), checkpoint), usage=usage),
+            retriever=self._means.retriever,
+            sandbox=self._means.sandbox,
             journal=journal,
             history=memory.history,
             decisions=memory.decisions,
             delegated=memory.delegated,
+            recollection=self._conversations.recollection(request.conversation, job.id),
+            guards=self._means.guards,
+            others=Colleagues(self._colleague),
             job_id=job.id,
             checkpoint=checkpoint,
+        )
+        return self._equipped(turn, agent)
+
+    def _colleague(self, name: str, text: str, asked_by: Turn) -> Turn:
+        """The turn of another agent in the place of one that there is."""
+        request = asked_by.request.model_copy(update={"agent": name, "text": text})
+        agent = self._catalog.choose(request)
+        backend = WatchedBackend(self._means.models.pool(agent.model), asked_by.checkpoint)
+        llm = LLM(backend, usage=asked_by.llm.usage)
+        return self._equipped(replace(asked_by, request=request, llm=llm), agent)
+
+    def _equipped(self, turn: Turn, agent: Agent) -> Turn:
+        """The turn with all that an agent of its own has: tools, and how its model works."""
+        return replace(
+            turn,
+            agent=agent.with_changes(tools=(*agent.tools, *self._means.mcp.tools(agent.mcp))),
+            llm=turn.llm.with_options(agent.options),
+            calls_tools=self._means.models.calls_tools(agent.model),
         )
 
 

@@ -22,9 +22,10 @@
     ├── ChannelError          the place where an answer should go
     │   └── ChannelRefused (for good), ChannelUnavailable (try again; ChannelBusy: it says when)
     ├── SandboxUnavailable    generated code cannot be run here
+    ├── ToolFailed            a tool did not do its work
     └── JobError              why a job ended before its agent did
         └── LeaseLost, JobCancelled, NotApproved, DeadlineExceeded, RetriesExhausted,
-            AgentBroke, EmptyReply, EffectUnknown
+            AgentBroke, EmptyReply, EffectUnknown, LimitExceeded, AgentsInCircle
 
 Each file holds a branch or two. Every constructor takes exactly what `args` holds, so that an error
 can be rebuilt on the far side of a queue. Knows nothing of any other module.
@@ -52,6 +53,7 @@ from llmasos.errors.engine import (
 )
 from llmasos.errors.jobs import (
     AgentBroke,
+    AgentsInCircle,
     ChannelBusy,
     ChannelError,
     ChannelRefused,
@@ -62,9 +64,11 @@ from llmasos.errors.jobs import (
     JobCancelled,
     JobError,
     LeaseLost,
+    LimitExceeded,
     NotApproved,
     RetriesExhausted,
     SandboxUnavailable,
+    ToolFailed,
 )
 from llmasos.errors.state import (
     BackupUnfit,
@@ -108,6 +112,7 @@ __all__ = [
     "AgentBroke",
     "AgentDefinitionError",
     "AgentLoadError",
+    "AgentsInCircle",
     "AliasRefused",
     "AlreadyDecided",
     "AnswerCut",
@@ -144,6 +149,7 @@ __all__ = [
     "KnowledgeError",
     "LLMasOSError",
     "LeaseLost",
+    "LimitExceeded",
     "ModelError",
     "ModelInUse",
     "ModelMissing",
@@ -162,6 +168,7 @@ __all__ = [
     "StoreDamaged",
     "SystemAlreadyRunning",
     "ToolDefinitionError",
+    "ToolFailed",
     "UnknownAgent",
     "UnknownCollection",
     "UnknownJob",

@@ -40,6 +40,17 @@ class SandboxUnavailable(LLMasOSError):
     """Generated code cannot be run here, so it was not run."""
 
 
+class ToolFailed(LLMasOSError):
+    """A tool did not do its work."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(tool, reason)
+        self.tool, self.reason = tool, reason
+
+    def message(self) -> str:
+        return f"The tool '{self.tool}' failed: {self.reason}"
+
+
 class JobError(LLMasOSError):
     """A job ended before its agent did."""
 
@@ -122,6 +133,35 @@ class EmptyReply(JobError):
 
     def message(self) -> str:
         return f"The agent '{self.agent}' gave no answer: {self.reason}."
+
+
+class LimitExceeded(JobError):
+    """An agent used more than one run of it may. what: the limit's name."""
+
+    def __init__(self, agent: str, what: str, most: float) -> None:
+        super().__init__(agent, what, most)
+        self.agent, self.what, self.most = agent, what, most
+
+    def message(self) -> str:
+        return (
+            f"The agent '{self.agent}' was stopped: one run of it may use {self.most:g} "
+            f"{self.what.replace('_', ' ')}. Ask for less at a time, or raise {self.what} in "
+            f"[agents.{self.agent}.limits]."
+        )
+
+
+class AgentsInCircle(JobError):
+    """Agents asked one another without an end. agents: who asked whom, in order."""
+
+    def __init__(self, agents: tuple[str, ...]) -> None:
+        super().__init__(tuple(agents))
+        self.agents = tuple(agents)
+
+    def message(self) -> str:
+        return (
+            f"The agents asked one another in a circle, or too far: {' → '.join(self.agents)}. "
+            "They were stopped. Let one of them answer by itself."
+        )
 
 
 class EffectUnknown(JobError):

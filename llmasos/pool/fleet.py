@@ -33,6 +33,11 @@ class Fleet:
         self.tiers(name)
         return Pool(self, name)
 
+    def calls_tools(self, alias: str | None = None) -> bool:
+        """Whether a model calls tools well; None is `default`."""
+        found = self._plans.settings.llm.aliases.get(alias or DEFAULT_MODEL)
+        return found is not None and found.tools
+
     def tiers(self, alias: str) -> list[list[Server]]:
         """The servers of a model now, and those of the models that stand in for it.
 

@@ -7,6 +7,7 @@ Read once, at start-up, and passed down. Start reading at `Settings` and `load`.
 """
 
 from llmasos.settings.agents import AgentOverride, AgentsSettings
+from llmasos.settings.guards import GuardSettings
 from llmasos.settings.jobs import JobSettings, WorkerSettings
 from llmasos.settings.kinds import DEFAULT_MODEL, EMBEDDED, PREFIX, Secret, Url
 from llmasos.settings.knowledge import KnowledgeSettings
@@ -19,6 +20,7 @@ from llmasos.settings.loading import (
     replaced,
     without_password,
 )
+from llmasos.settings.mcp import McpSettings
 from llmasos.settings.models import (
     BackendSettings,
     EmbeddingSettings,
@@ -43,10 +45,12 @@ __all__ = [
     "CallbackSettings",
     "EmbeddingSettings",
     "EngineSettings",
+    "GuardSettings",
     "HubSettings",
     "JobSettings",
     "KnowledgeSettings",
     "LLMSettings",
+    "McpSettings",
     "ModelAlias",
     "Secret",
     "Settings",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmasos.limits import RunLimits
 from llmasos.settings.kinds import Section, Words, split
 
 
@@ -24,6 +25,10 @@ class AgentOverride(Section):
     """0 is greedy."""
     max_new_tokens: int | None = Field(default=None, ge=1)
     """Longest answer in tokens."""
+    mcp: Words | None = None
+    """MCP servers whose tools it may call, by the names of their `[[mcp]]`."""
+    limits: RunLimits = RunLimits()
+    """What one run of it may use; what is not set stays as the agent has it."""
     concurrency: int | None = Field(default=None, ge=1)
     """How many of its jobs run at a time. None: as many as there are threads."""
 

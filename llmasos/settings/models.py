@@ -54,6 +54,9 @@ class ModelAlias(Section):
     """The servers that serve it: addresses, or tables with more about each."""
     fallback: Words = ()
     """Other models to ask, in this order, when none of its own servers can take a request."""
+    tools: bool = False
+    """Whether it calls tools well. Agents then let it call several in a row; for other models one
+    tool at a time is chosen, held by a grammar."""
 
 
 class LLMSettings(Section):
@@ -68,6 +71,8 @@ class LLMSettings(Section):
     """The text model: a name from `llmasos models list`, NAME@REVISION, or an alias, which
     `llmasos models promote` moves without a restart. The embedded engine may also be given a file.
     """
+    tools: bool = False
+    """Whether the model `default` calls tools well; `[llm.models.NAME]` says so for the others."""
     api_key: Secret | None = None
     """Bearer token for the servers in `urls`."""
     connect_timeout: float = Field(default=5.0, gt=0)
@@ -94,7 +99,7 @@ class LLMSettings(Section):
         own = tuple(
             BackendSettings(url=url, api_key=self.api_key) for url in self.urls or (EMBEDDED,)
         )
-        return {DEFAULT_MODEL: ModelAlias(backends=own), **self.models}
+        return {DEFAULT_MODEL: ModelAlias(backends=own, tools=self.tools), **self.models}
 
     def with_engine(self, url: str, api_key: SecretStr) -> Self:
         """The same with an engine at an address in the place of the embedded one."""

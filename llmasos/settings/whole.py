@@ -7,9 +7,11 @@ from pydantic import BeforeValidator, PrivateAttr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from llmasos.settings.agents import AgentsSettings, tables_of_agents
+from llmasos.settings.guards import GuardSettings
 from llmasos.settings.jobs import JobSettings, WorkerSettings
 from llmasos.settings.kinds import PREFIX
 from llmasos.settings.knowledge import KnowledgeSettings
+from llmasos.settings.mcp import McpSettings
 from llmasos.settings.models import EmbeddingSettings, EngineSettings, HubSettings, LLMSettings
 from llmasos.settings.slack import SlackSettings
 from llmasos.settings.web import WebSettings
@@ -51,10 +53,13 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     worker: WorkerSettings = WorkerSettings()
     jobs: JobSettings = JobSettings()
+    guards: GuardSettings = GuardSettings()
     web: WebSettings = WebSettings()
     slack: SlackSettings = SlackSettings()
     webhooks: tuple[WebhookSettings, ...] = ()
     """Signed addresses that make jobs, one `[[webhooks]]` each."""
+    mcp: tuple[McpSettings, ...] = ()
+    """Servers of the Model Context Protocol whose tools agents may call, one `[[mcp]]` each."""
     callbacks: CallbackSettings = CallbackSettings()
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)

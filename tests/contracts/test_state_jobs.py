@@ -292,3 +292,35 @@ def test_history_holds_what_was_said_before_in_the_order_of_its_source(
         "answer 2.0",
     ]
     assert [m.role for m in history.history("c", last.id, limit=2)] == ["user", "assistant"]
+
+
+def test_history_begins_where_the_summary_ends(jobs: Jobs, database: Database) -> None:
+    for number in (1.0, 2.0, 3.0):
+        jobs.submit(ask(f"question {number}", conversation="c", order=number))
+        finish(database, f"answer {number}")
+    early = jobs.submit(ask("between", conversation="c", order=1.5)).job
+    last = jobs.submit(ask("last", conversation="c", order=4.0)).job
+    conversations = Conversations(database)
+    assert conversations.recollection("c", last.id).summary == ""
+
+    conversations.recollection("c", last.id).keep("What was said first.", 4)
+
+    history = [message.content for message in conversations.history("c", last.id)]
+    assert history == ["question 3.0", "answer 3.0"]
+    assert conversations.recollection("c", last.id).summary == "What was said first."
+    assert conversations.recollection("c", early.id).summary == ""
+    assert len(conversations.history("c", early.id)) == 2
+
+
+def test_a_later_summary_takes_the_place_of_the_one_before(jobs: Jobs, database: Database) -> None:
+    for number in (1.0, 2.0):
+        jobs.submit(ask(f"question {number}", conversation="c", order=number))
+        finish(database, f"answer {number}")
+    last = jobs.submit(ask("last", conversation="c", order=3.0)).job
+    conversations = Conversations(database)
+
+    conversations.recollection("c", last.id).keep("One.", 2)
+    conversations.recollection("c", last.id).keep("One and two.", 2)
+
+    assert conversations.recollection("c", last.id).summary == "One and two."
+    assert conversations.history("c", last.id) == []

@@ -27,13 +27,14 @@ from workers.dispatcher import CeleryDispatcher
 WORKER = '''
 import json, os, sqlite3, sys, time
 from pathlib import Path
-from types import SimpleNamespace
+from dataclasses import replace
 from llmasos import logs
 from llmasos.agent import agent
 from llmasos.bus import open_bus
 from llmasos.database import Database, require_schema
 from llmasos.events import Reply
 from llmasos.settings import JobSettings, WorkerSettings
+from llmasos.testing import ScriptedEngine, make_turn
 from llmasos.tools import tool
 from workers.attempt import Means
 from workers.dispatcher import CeleryDispatcher
@@ -75,7 +76,8 @@ def script(turn):
 
 class Turns:
     def begin(self, job, memory, journal, checkpoint, usage):
-        return SimpleNamespace(agent=script, request=job.request, job_id=job.id, journal=journal)
+        turn = make_turn(script, job.request.text, ScriptedEngine(), journal=journal)
+        return replace(turn, request=job.request, job_id=job.id)
 
 
 class Place:

@@ -26,6 +26,7 @@ SAMPLES = {
     "attempt": 3,
     "failures": 3,
 }
+SAMPLES |= {"most": 20, "agents": ("a", "b")}
 SAMPLES |= {"bytes_needed": 8_000_000_000, "bytes_free": 4_000_000_000}
 
 

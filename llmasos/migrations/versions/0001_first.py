@@ -99,6 +99,14 @@ def _conversations() -> None:
         sa.Column("created_at", sa.Double, nullable=False),
     )
     op.create_index("messages_of", "messages", ["conversation", "position", "job_id"])
+    op.create_table(
+        "summaries",
+        sa.Column("conversation", sa.String(300), primary_key=True),
+        sa.Column("position", sa.Double, nullable=False),
+        sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("written_at", sa.Double, nullable=False),
+    )
 
 
 def _deliveries() -> None:

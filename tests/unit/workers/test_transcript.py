@@ -7,7 +7,7 @@ import pytest
 from llmasos.channels import Draft
 from llmasos.errors import AgentBroke, EmptyReply
 from llmasos.events import Artifact, Citation, Failure, Handoff, Reply, Status, Token
-from workers.transcript import Transcript, emissions
+from workers.transcript import Transcript
 
 
 def filled(*emitted: Any, checked: bool = False) -> Transcript:
@@ -74,16 +74,6 @@ def test_a_reply_may_be_nothing_but_a_handoff() -> None:
 def test_what_is_no_event_is_said_to_be_none(emitted: Any) -> None:
     with pytest.raises(AgentBroke, match="not an event or a text"):
         filled(emitted)
-
-
-@pytest.mark.parametrize("returned", ["hi", Reply(text="hi")])
-def test_a_flow_may_return_its_answer(returned: Any) -> None:
-    assert list(emissions("echo", returned)) == [returned]
-
-
-def test_a_flow_that_gives_nothing_is_said_to() -> None:
-    with pytest.raises(AgentBroke, match="NoneType"):
-        emissions("echo", None)
 
 
 def test_a_reply_that_cannot_be_stored_is_the_agents_fault() -> None:

@@ -1,0 +1,45 @@
+"""Which language a text is written in, as far as its script and commonest words tell.
+
+Good for a whole message, not for a word; says nothing rather than something wrong.
+"""
+
+import re
+from collections import Counter
+
+_SCRIPTS = (
+    ("ja", re.compile(r"[\u3040-\u30ff]")),
+    ("ko", re.compile(r"[\uac00-\ud7af]")),
+    ("zh", re.compile(r"[\u3400-\u9fff]")),
+    ("ru", re.compile(r"[\u0400-\u04ff]")),
+    ("ar", re.compile(r"[\u0600-\u06ff]")),
+    ("he", re.compile(r"[\u0590-\u05ff]")),
+    ("el", re.compile(r"[\u0370-\u03ff]")),
+    ("hi", re.compile(r"[\u0900-\u097f]")),
+    ("th", re.compile(r"[\u0e00-\u0e7f]")),
+)
+_COMMON = {
+    "en": "the and is are you i my to of in it for can how what do does not this that with",
+    "de": "der die das und ist ich nicht ein eine zu mit wie kann für auf mein sie es was bitte",
+    "fr": "le la les et est je vous pas un une des que pour dans comment mon ma avec ce qui",
+    "es": "el los las y es yo no un una que para en cómo mi con por se del qué puedo está",
+    "it": "il gli e è io non un una che per di come mio con del della sono posso questo quale",
+    "pt": "o os e é eu não um uma que para em como meu minha com por se do da você posso",
+    "nl": "de het een en is ik niet van te dat hoe mijn met voor op kan zijn wat u wordt",
+}
+_WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+ENOUGH = 2
+"""Common words that tell a language, and by how many it must lead."""
+
+
+def language_of(text: str) -> str | None:
+    """The ISO 639-1 code of a text's language; None when it cannot be told."""
+    letters = re.findall(r"[^\W\d_]", text)
+    for language, script in _SCRIPTS:
+        if letters and sum(bool(script.match(letter)) for letter in letters) * 3 > len(letters):
+            return language
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    counts = Counter(
+        {language: sum(word in common for word in words) for language, common in _WORDS.items()}
+    )
+    (best, most), (_, second) = counts.most_common(2)
+    return best if most >= ENOUGH and most - second >= ENOUGH - 1 else None
