@@ -20,7 +20,7 @@ from llmasos.errors import BrokerUnavailable, LLMasOSError, StateError
 from llmasos.feedback import Feedback
 from llmasos.jobs import Dispatcher, Jobs
 from llmasos.pool import Fleet
-from llmasos.queues import told, unserved, used
+from llmasos.queues import Limits, told, unserved, used
 from llmasos.settings import Settings
 from llmasos.system import addresses
 from workers.dispatcher import CeleryDispatcher
@@ -114,6 +114,7 @@ def open_doors(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Doo
         agents=catalog.names(),
         schemes=channel_schemes(settings),
         may_use=catalog.may_use,
+        shares=Limits.from_settings(settings),
     )
     return Doors(
         settings=settings,

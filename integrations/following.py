@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from llmasos.bus import BusEvent, EventBus
 from llmasos.errors import InvalidRequest
-from llmasos.events import Event, Failure, Reply, Restarted
+from llmasos.events import Event, Failure, Reply, Restarted, Status
 from llmasos.jobs import Job, Jobs
 
 END = "end"
@@ -35,17 +35,20 @@ def follow(
     """The events of a job; the last one is its stored reply or failure.
 
     after: the place of an event that was read before. tick: after as many seconds without an event
-    comes a None, so that the reader may look around. What an attempt said counts no more once a
-    `Restarted` comes.
+    comes a None, so that the reader may look around. What the job waits for comes as a status. What
+    an attempt said counts no more once a `Restarted` comes.
     Raises UnknownJob, and InvalidRequest for an `after` that is no place.
     """
     reader = _Reader(bus, job_id, after)
-    job = jobs.find(job_id)
+    job, said = jobs.find(job_id), None
     while not job.status.finished:
         yield from reader.read(tick)
         if reader.quiet or reader.saw_outcome:
             yield None
             job = jobs.find(job_id)
+            if reader.quiet and job.waiting_for not in (None, said):
+                said = job.waiting_for
+                yield Followed(reader.place, Status(text=f"Waiting for {said} …"))
     reader.quiet = False
     while not reader.quiet:
         yield from reader.read(0)
@@ -72,6 +75,11 @@ class _Reader:
         self._bus, self._job_id = bus, job_id
         self._attempt, self._place = _parsed(after)
         self.quiet = self.saw_outcome = False
+
+    @property
+    def place(self) -> str:
+        """Where it has come to."""
+        return f"{self._attempt}.{self._place}"
 
     def read(self, wait: float) -> Iterator[Followed]:
         """The events there are; waits for the first of them."""

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from sqlalchemy import Connection, RowMapping, func, or_, select, tuple_, update
 
-from llmasos import approvals, parts
+from llmasos import approvals, budgets, parts
 from llmasos.acceptance import Acceptance, fingerprint
 from llmasos.approvals import ApprovalState, Waiting
+from llmasos.causes import causes
 from llmasos.database import Database
 from llmasos.errors import (
     AlreadyDecided,
@@ -33,13 +34,14 @@ from llmasos.errors import (
 )
 from llmasos.events import Failure, Reply
 from llmasos.generation import Usage
-from llmasos.queues import turn
+from llmasos.queues import Limits, turn
 from llmasos.request import Principal, Queue, Request
-from llmasos.settings import JobSettings
+from llmasos.settings import BudgetSettings, JobSettings
 from llmasos.tables import deliveries, jobs, leases, posts, tool_calls
 
 log = structlog.get_logger()
 
+NO_LIMITS, NO_BUDGETS = Limits(), BudgetSettings()
 FIRST_SWEEP = 30.0
 """Seconds after which the sweeper wakes a job whose own wake-up was lost."""
 
@@ -58,6 +60,9 @@ class JobStatus(StrEnum):
     def finished(self) -> bool:
         """Whether nothing more will come of it by itself."""
         return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+OPEN = tuple(status.value for status in JobStatus if not status.finished)
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,16 @@ class Job:
     """What a person must decide before it goes on."""
     parent: str | None = None
     """The job that this one is a part of."""
+    waiting_for: str | None = None
+    """What holds it up, in words."""
 
     @classmethod
     def of_row(
-        cls, row: RowMapping, brought: Sequence[Delivery] = (), waiting: Waiting | None = None
+        cls,
+        row: RowMapping,
+        brought: Sequence[Delivery] = (),
+        waiting: Waiting | None = None,
+        waiting_for: str | None = None,
     ) -> "Job":
         """The job that a row of the table holds."""
         return cls(
@@ -113,6 +124,7 @@ class Job:
             deliveries=tuple(brought),
             waiting=waiting,
             parent=row["parent"],
+            waiting_for=waiting_for,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -126,6 +138,7 @@ class Job:
             "created_at": _iso(self.created_at),
             "started_at": _iso(self.started_at),
             "finished_at": _iso(self.finished_at),
+            "waiting_for": self.waiting_for,
             "approval": self.waiting.as_json() if self.waiting else None,
             "reply": self.reply.as_json() if self.reply else None,
             "error": self.error.model_dump(exclude={"kind"}) if self.error else None,
@@ -165,9 +178,10 @@ class Jobs:
     agents: names of the agents there are.
     schemes: the kinds of address that an answer can go to (`slack`, `https`, …).
     may_use: whether a principal may use an agent.
+    shares: how many jobs of whom run at a time, for telling what a job waits for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the parts that a composition root joins)
         self,
         database: Database,
         dispatcher: Dispatcher,
@@ -175,8 +189,11 @@ class Jobs:
         agents: Collection[str],
         schemes: Collection[str],
         may_use: Callable[[str, Principal], bool],
+        *,
+        shares: Limits = NO_LIMITS,
     ) -> None:
-        self._database = database
+        self._database, self._shares = database, shares
+        self._budgets = limits.budgets
         self._dispatcher = dispatcher
         self._acceptance = Acceptance(limits, tuple(agents), frozenset(schemes), may_use)
         # Making a statement costs more than running it: it is made once.
@@ -191,8 +208,8 @@ class Jobs:
         """Store a request as a job and wake a worker. Once this returns, nothing is lost.
 
         Raises UnknownAgent, InvalidRequest or NotAllowed for a request that cannot be taken,
-        IdempotencyConflict when its key was used for another, and DatabaseUnavailable or
-        HomeNotWritable when it cannot be stored.
+        BudgetSpent when its sender has used up theirs, IdempotencyConflict when its key was used
+        for another, and DatabaseUnavailable or HomeNotWritable when it cannot be stored.
         """
         request = self._acceptance.check(request)
         row = new_row(request)
@@ -203,7 +220,10 @@ class Jobs:
         with self._database.writing(durable="on_flush") as connection:
             turn_of = {"of_principal": row["principal"], "of_queue": row["queue"]}
             if connection.execute(self._insert, {**row, **turn_of}).first() is None:
-                return Submitted(_repeated(connection, request, row["fingerprint"]), new=False)
+                repeated = _repeated(connection, request, row["fingerprint"])
+                return Submitted(self._found(connection, repeated), new=False)
+            if self._budgets != NO_BUDGETS:
+                budgets.check(connection, self._budgets, request.principal, row["id"])
             if addresses:
                 connection.execute(deliveries.insert(), addresses)
         # The worker need not wait for the disk, only whoever was promised something.
@@ -214,7 +234,7 @@ class Jobs:
     def find(self, job_id: str) -> Job:
         """One job. Raises UnknownJob."""
         with self._database.reading() as connection:
-            return _found(connection, job_id)
+            return self._found(connection, job_id)
 
     def list(
         self,
@@ -235,12 +255,12 @@ class Jobs:
             query = query.where(jobs.c.agent == agent)
         with self._database.reading() as connection:
             if before is not None:
-                last = _found(connection, before)
+                last = self._found(connection, before)
                 query = query.where(
                     tuple_(jobs.c.created_at, jobs.c.id) < tuple_(last.created_at, last.id)
                 )
             rows = connection.execute(query).mappings().all()
-            return _jobs_of(connection, rows)
+            return list(self._jobs_of(connection, rows))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job: one that waits at once, one that runs as soon as its worker sees it.
@@ -256,11 +276,11 @@ class Jobs:
             if status is JobStatus.RUNNING and not below:
                 told = update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
                 connection.execute(told)
-                return _found(connection, job_id)
+                return self._found(connection, job_id)
             if status is JobStatus.AWAITING_APPROVAL:
                 approvals.close(connection, job_id, ApprovalState.WITHDRAWN)
             stop(self._database, connection, job_id, JobCancelled(job_id).message())
-            job = _found(connection, job_id)
+            job = self._found(connection, job_id)
             following = next_unsettled(connection, job.request.conversation)
             if parent is not None and parts.resume(self._database, connection, parent):
                 following = Due(parent, job.request.queue)
@@ -280,7 +300,7 @@ class Jobs:
         with self._database.writing() as connection:
             parent = parts.lock_parent(connection, job_id)
             status = _locked(connection, job_id)
-            job = _found(connection, job_id)
+            job = self._found(connection, job_id)
             if job.waiting is None:
                 earlier = approvals.latest_state(connection, job_id)
                 if earlier is None:
@@ -300,7 +320,7 @@ class Jobs:
                     parts.resume(self._database, connection, parent)
             else:
                 self._queue_again(connection, job_id)
-            job = _found(connection, job_id)
+            job = self._found(connection, job_id)
         self._wake(job_id, job.request.queue)
         return job
 
@@ -316,7 +336,7 @@ class Jobs:
                 raise WrongJobState(job_id, status, "be run again")
             _forget_outcome(connection, job_id)
             self._queue_again(connection, job_id)
-            job = _found(connection, job_id)
+            job = self._found(connection, job_id)
         self._wake(job_id, job.request.queue)
         return job
 
@@ -335,6 +355,24 @@ class Jobs:
             )
             return int(connection.execute(alive).scalar_one())
 
+    def _found(self, connection: Connection, job_id: str) -> Job:
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
+        if row is None:
+            raise UnknownJob(job_id)
+        return self._jobs_of(connection, [row])[0]
+
+    def _jobs_of(self, connection: Connection, rows: Sequence[RowMapping]) -> Sequence[Job]:
+        """The jobs that these rows hold, and what other tables say of them."""
+        brought = _deliveries(connection, [row["id"] for row in rows])
+        awaiting = [row["id"] for row in rows if row["status"] == JobStatus.AWAITING_APPROVAL]
+        waiting = approvals.waiting(connection, awaiting) if awaiting else {}
+        still = [row for row in rows if row["status"] in OPEN or row["due_at"] is not None]
+        why = causes(self._database, connection, still, self._shares) if still else {}
+        return [
+            Job.of_row(row, brought.get(row["id"], ()), waiting.get(row["id"]), why.get(row["id"]))
+            for row in rows
+        ]
+
     def _queue_again(self, connection: Connection, job_id: str) -> None:
         """Let a job that no worker holds run from its start; whoever held it is fenced off."""
         connection.execute(
@@ -350,6 +388,7 @@ class Jobs:
                 wakes=1,
                 **dict.fromkeys(("worker", "error", "finished_at"), None),
                 cancel_requested=False,
+                waits_for=None,
             )
         )
 
@@ -428,6 +467,7 @@ def new_row(request: Request) -> dict[str, Any]:
         "queue": request.queue.value,
         "agent": request.agent,
         "principal": request.principal.id,
+        "channel": request.principal.channel,
         "status": JobStatus.QUEUED,
         "request": request.model_dump_json(),
         "conversation": request.conversation,
@@ -457,30 +497,15 @@ def _new_job(row: Mapping[str, Any], request: Request) -> Job:
     )
 
 
-def _repeated(connection: Connection, request: Request, content: str) -> Job:
-    """The job that an earlier request with the same key and the same content made."""
+def _repeated(connection: Connection, request: Request, content: str) -> str:
+    """The id of the job that an earlier request with the same key and the same content made."""
     same_key = select(jobs.c.id, jobs.c.fingerprint).where(
         jobs.c.idempotency_key == request.idempotency_key
     )
     row = connection.execute(same_key).one()
     if row.fingerprint != content:
         raise IdempotencyConflict(str(request.idempotency_key))
-    return _found(connection, row.id)
-
-
-def _found(connection: Connection, job_id: str) -> Job:
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
-    if row is None:
-        raise UnknownJob(job_id)
-    return _jobs_of(connection, [row])[0]
-
-
-def _jobs_of(connection: Connection, rows: Sequence[RowMapping]) -> list[Job]:
-    """The jobs that these rows hold, and what other tables say of them."""
-    brought = _deliveries(connection, [row["id"] for row in rows])
-    awaiting = [row["id"] for row in rows if row["status"] == JobStatus.AWAITING_APPROVAL]
-    waiting = approvals.waiting(connection, awaiting) if awaiting else {}
-    return [Job.of_row(row, brought.get(row["id"], ()), waiting.get(row["id"])) for row in rows]
+    return str(row.id)
 
 
 def _locked(connection: Connection, job_id: str) -> JobStatus:

@@ -27,6 +27,12 @@ class Limits:
     per_user: int = 0
     per_agent: Mapping[str, int] = field(default_factory=dict)
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Limits":
+        """The limits of an installation."""
+        wanted = {name: each.concurrency for name, each in settings.agents.overrides.items()}
+        return cls(settings.jobs.per_user, {name: most for name, most in wanted.items() if most})
+
 
 def turn(database: Database) -> ColumnElement[float]:
     """The turn of a new job, as an expression over the parameters `of_principal`, `of_queue`."""

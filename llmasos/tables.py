@@ -33,6 +33,7 @@ jobs = Table(
     Column("turn", Double, nullable=False),  # order within the queue; see `queues.py`
     Column("agent", String(64), nullable=False),
     Column("principal", String(200), nullable=False),
+    Column("channel", String(200)),  # where it was asked; see `budgets.py`
     Column("status", String(20), nullable=False),
     Column("request", Text, nullable=False),  # the whole Request as JSON
     Column("conversation", String(300)),
@@ -45,6 +46,7 @@ jobs = Table(
     Column("unsettled", Boolean, nullable=False, server_default=true()),  # holds up what follows
     Column("due_at", Double),  # None: there is nothing to do
     Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("waits_for", String(200)),  # why it is due only later
     Column("worker", String(120)),
     Column("runs", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0")),
@@ -59,6 +61,15 @@ jobs = Table(
     Column("reply", Text),
     Column("error", Text),
     Column("usage", Text),
+    Column("tokens", Integer, nullable=False, server_default=text("0")),
+)
+Index("jobs_of_principal", jobs.c.principal, jobs.c.created_at)
+Index(
+    "jobs_of_channel",
+    jobs.c.channel,
+    jobs.c.created_at,
+    sqlite_where=jobs.c.channel.is_not(None),
+    postgresql_where=jobs.c.channel.is_not(None),
 )
 Index(
     "jobs_due",

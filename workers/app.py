@@ -112,9 +112,7 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
         settings=settings.worker,
         limits=settings.jobs,
     )
-    concurrency = {name: each.concurrency for name, each in settings.agents.overrides.items()}
-    limits = Limits(settings.jobs.per_user, {k: v for k, v in concurrency.items() if v})
-    return WorkerParts(catalog, knowledge, fleet, mcp, means, limits)
+    return WorkerParts(catalog, knowledge, fleet, mcp, means, Limits.from_settings(settings))
 
 
 def load_channels(settings: Settings) -> dict[str, Channel]:

@@ -47,7 +47,7 @@ from workers.courier import Courier, Couriers, channel_of
 from workers.journal import DatabaseJournal, PostJournal
 from workers.keeper import Hold, Keeper
 from workers.outcomes import Outcomes
-from workers.retries import WORTH_ANOTHER_TRY, wait_before_retry
+from workers.retries import WORTH_ANOTHER_TRY, missing, wait_before_retry
 from workers.transcript import Transcript
 
 log = structlog.get_logger()
@@ -265,7 +265,9 @@ class Attempt:
         status = f"That did not work; trying again in {wait:.0f} s …"
         self._publish(Status(text=status))
         self._hold.closing = True
-        self._insist(lambda: self._outcomes.try_again(self._claim, self._usage, wait))
+        self._insist(
+            lambda: self._outcomes.try_again(self._claim, self._usage, wait, missing(error))
+        )
         self._couriers.abandon(Draft(status=status))
         self._keeper.release(self._hold)
 

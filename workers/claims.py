@@ -91,7 +91,8 @@ class Claims:
     def take(self, queue: Queue = Queue.INTERACTIVE, *, turn_of: str | None = None) -> Claim | None:
         """Take the best eligible job: due, held by no one, first of its turn, within limits.
 
-        turn_of: only this job, or one that its conversation has before it. None: there is none.
+        turn_of: only this job, one that its conversation has before it, or a part of it.
+        None: there is none.
         """
         statement, names = (
             (self._take, {}) if turn_of is None else (self._take_turn, {"own": turn_of})
@@ -221,9 +222,17 @@ def _best(database: Database, limits: Limits, of_one_turn: bool) -> Select[str]:
         own, itself = bindparam("own", type_=String), jobs.alias("itself")
         conversation = select(itself.c.conversation).where(itself.c.id == own).scalar_subquery()
         before = (candidate.c.conversation == conversation) & candidate.c.unsettled
-        query = query.where(or_(candidate.c.id == own, before))
+        query = query.where(or_(candidate.c.id == own, before, candidate.c.id.in_(_below(own))))
     ordered = query.order_by(candidate.c.turn, candidate.c.id).limit(1)
     return ordered.with_for_update(skip_locked=True, of=candidate)
+
+
+def _below(own: ColumnElement[str]) -> Select[str]:
+    """The parts of a job, and the parts of these."""
+    part = jobs.alias("part")
+    found = select(jobs.c.id).where(jobs.c.parent == own).cte("below", recursive=True)
+    found = found.union_all(select(part.c.id).join(found, part.c.parent == found.c.id))
+    return select(found.c.id)
 
 
 def _within(

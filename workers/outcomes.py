@@ -59,7 +59,7 @@ class Outcomes:
                 status=JobStatus.SUCCEEDED,
                 agent=agent,
                 reply=plain,
-                usage=usage.model_dump_json(),
+                **_used(usage),
                 finished_at=now,
             )
             remember(connection, claim.job, reply, now)
@@ -73,7 +73,7 @@ class Outcomes:
                 claim,
                 status=JobStatus.CANCELLED if cancelled else JobStatus.FAILED,
                 error=failure.model_dump_json(),
-                usage=usage.model_dump_json(),
+                **_used(usage),
                 finished_at=time.time(),
             )
             return self._following(connection, claim)
@@ -94,7 +94,7 @@ class Outcomes:
                 claim,
                 status=JobStatus.AWAITING_APPROVAL,
                 agent=agent,
-                usage=usage.model_dump_json(),
+                **_used(usage),
                 lost_leases=0,
                 **({} if claim.addresses else values),
             )
@@ -126,7 +126,7 @@ class Outcomes:
                 connection,
                 claim,
                 agent=agent,
-                usage=usage.model_dump_json(),
+                **_used(usage),
                 lost_leases=0,
                 due_at=None,
                 worker=None,
@@ -151,8 +151,11 @@ class Outcomes:
         with self._database.writing(durable="later") as connection:
             self._write(connection, claim, agent=agent)
 
-    def try_again(self, claim: Claim, usage: Usage, wait: float) -> None:
-        """Put the job back into the queue after a failure. wait: for so many seconds."""
+    def try_again(self, claim: Claim, usage: Usage, wait: float, waits_for: str) -> None:
+        """Put the job back into the queue after a failure.
+
+        wait: for so many seconds; waits_for: what should be there then, for people.
+        """
         with self._database.writing() as connection:
             due = connection.execute(select(self._database.now())).scalar_one() + wait
             self._write(
@@ -160,9 +163,10 @@ class Outcomes:
                 claim,
                 status=JobStatus.QUEUED,
                 failures=claim.failures + 1,
-                usage=usage.model_dump_json(),
+                **_used(usage),
                 due_at=due,
                 wake_at=due,
+                waits_for=waits_for,
                 worker=None,
             )
 
@@ -236,6 +240,12 @@ class Outcomes:
             return int(
                 connection.execute(deliveries.select().where(*of_this)).mappings().one()["tries"]
             )
+
+
+def _used(usage: Usage) -> dict[str, Any]:
+    """What a job has used, as its row holds it."""
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    return {"usage": usage.model_dump_json(), "tokens": tokens}
 
 
 def _requests(job: Job, delegate: Delegate) -> list[Request]:

@@ -4,10 +4,12 @@ import random
 
 from llmasos.errors import (
     DatabaseUnavailable,
+    EngineError,
     EngineOverloaded,
     EngineUnavailable,
     GenerationFailed,
     HomeNotWritable,
+    StateError,
 )
 
 WORTH_ANOTHER_TRY: tuple[type[Exception], ...] = (
@@ -31,6 +33,13 @@ that people wait for, and about twenty hours in all."""
 
 SWEEP_WAITS = (30.0, 120.0, 600.0)
 """Seconds between the wake-ups for a job that is due and not taken; the last one repeats."""
+
+
+def missing(error: Exception) -> str:
+    """What a job waits for after this failure, for people."""
+    if isinstance(error, EngineError):
+        return "a backend"
+    return "the database" if isinstance(error, StateError) else "another try"
 
 
 def wait_before_retry(failures: int) -> float:

@@ -11,6 +11,7 @@ from integrations.cli.console import Json, note, print_json, print_table, printa
 from llmasos.channels import how_to_decide
 from llmasos.database import Database, require_schema
 from llmasos.jobs import Dispatcher, Job, Jobs, JobStatus
+from llmasos.queues import Limits
 from llmasos.request import LOCAL
 from llmasos.settings import Settings
 from llmasos.system import addresses
@@ -22,22 +23,27 @@ Id = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
 
 
 @app.command("list")
-def list_jobs(
+def list_jobs(  # noqa: PLR0913  (a command's options)
     context: typer.Context,
     status: Annotated[JobStatus | None, typer.Option(help="Only jobs in this state.")] = None,
     agent: Annotated[str | None, typer.Option(help="Only this agent's jobs.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
     before: Annotated[str | None, typer.Option(help="Only jobs older than this one.")] = None,
+    dead: Annotated[
+        bool, typer.Option("--dead", help="Only jobs that failed for good; `retry` runs them.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """The latest jobs, newest first."""
+    if dead and status not in (None, JobStatus.FAILED):
+        raise typer.BadParameter("a dead job has failed: leave --status out", param_hint="--dead")
     with _jobs(settings(context)) as jobs:
-        found = jobs.list(status, agent, limit, before)
+        found = jobs.list(JobStatus.FAILED if dead else status, agent, limit, before)
     if as_json:
         print_json([job.as_json() for job in found])
         return
     rows = [
-        (job.id, job.agent, job.status, _when(job), job.attempts, _cut(job.request.text, 60))
+        (job.id, job.agent, _state(job), _when(job), job.attempts, _cut(job.request.text, 60))
         for job in found
     ]
     print_table(("ID", "AGENT", "STATUS", "CREATED", "ATTEMPTS", "MESSAGE"), rows)
@@ -111,7 +117,15 @@ def _jobs(here: Settings) -> Iterator[Jobs]:
             from workers.dispatcher import CeleryDispatcher  # late: Celery is slow to import
 
             dispatcher = CeleryDispatcher(where.broker_url)
-        yield Jobs(database, dispatcher, here.jobs, (), (), may_use=lambda *_: False)
+        yield Jobs(
+            database,
+            dispatcher,
+            here.jobs,
+            (),
+            (),
+            may_use=lambda *_: False,
+            shares=Limits.from_settings(here),
+        )
 
 
 def _describe(job: Job) -> None:
@@ -121,6 +135,8 @@ def _describe(job: Job) -> None:
         (word, plain[word])
         for word in ("id", "agent", "status", "attempts", "created_at", "started_at", "finished_at")
     ]
+    if job.waiting_for:
+        rows.append(("waiting for", job.waiting_for))
     rows.append(("from", job.request.principal.id))
     rows += [(f"to {each.address}", each.state) for each in job.deliveries]
     print_table(("", ""), rows)
@@ -135,6 +151,12 @@ def _describe(job: Job) -> None:
             typer.echo(printable(f"[{number}] {each.title} ({each.source})"))
     if job.error is not None:
         typer.echo(f"\n{job.error.type}: {printable(job.error.message)}")
+
+
+def _state(job: Job) -> str:
+    """The status, and what is to be known with it: what it waits for, or why it failed."""
+    more = job.waiting_for or (job.error.type if job.error else "")
+    return f"{job.status} ({_cut(more, 50)})" if more else str(job.status)
 
 
 def _when(job: Job) -> str:

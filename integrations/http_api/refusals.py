@@ -21,6 +21,7 @@ from integrations.webhooks.source import Refused
 from llmasos import errors
 from llmasos.errors import (
     AlreadyDecided,
+    BudgetSpent,
     DownloadFailed,
     EngineError,
     IdempotencyConflict,
@@ -50,6 +51,7 @@ STATUSES: tuple[tuple[type[LLMasOSError], int], ...] = (
     (IdempotencyConflict, 409),
     (WrongJobState, 409),
     (AlreadyDecided, 409),
+    (BudgetSpent, 429),
     (MalformedBody, 400),
     (InvalidRequest, 422),
     (UnreadableDocument, 422),

@@ -5,7 +5,7 @@
     │   ├── SettingsError, AgentLoadError, AgentDefinitionError, ToolDefinitionError
     │   ├── UnknownAgent, UnknownCollection, UnknownVersion, UnknownModel, UnknownJob
     │   ├── InvalidRequest, SchemaImpossible, IdempotencyConflict, NotAllowed, WrongJobState
-    │   ├── AlreadyDecided
+    │   ├── AlreadyDecided, BudgetSpent
     │   ├── AliasRefused, EntryRefused, ModelInUse
     │   └── SystemAlreadyRunning, PortInUse
     ├── EngineError           text generation or embedding failed
@@ -90,6 +90,7 @@ from llmasos.errors.usage import (
     AgentLoadError,
     AliasRefused,
     AlreadyDecided,
+    BudgetSpent,
     EntryRefused,
     IdempotencyConflict,
     InvalidRequest,
@@ -121,6 +122,7 @@ __all__ = [
     "BackupUnfit",
     "BatchFailed",
     "BrokerUnavailable",
+    "BudgetSpent",
     "ChannelBusy",
     "ChannelError",
     "ChannelRefused",

@@ -147,6 +147,21 @@ class WrongJobState(UsageError):
         return f"Job {self.job_id} is {self.status}: it cannot {self.action}."
 
 
+class BudgetSpent(UsageError):
+    """Somebody has used up what is theirs for the day."""
+
+    def __init__(self, who: str, budget: str, free_at: str, setting: str) -> None:
+        super().__init__(who, budget, free_at, setting)
+        self.who, self.budget, self.free_at, self.setting = who, budget, free_at, setting
+
+    def message(self) -> str:
+        return (
+            f"{self.who} has used up the budget of {self.budget} a day. Something of it is free "
+            f"again at {self.free_at}. Whoever runs this installation can change it with "
+            f"{self.setting}."
+        )
+
+
 class AlreadyDecided(UsageError):
     """A person has decided on the approval before."""
 

@@ -8,7 +8,7 @@ Read once, at start-up, and passed down. Start reading at `Settings` and `load`.
 
 from llmasos.settings.agents import AgentOverride, AgentsSettings
 from llmasos.settings.guards import GuardSettings
-from llmasos.settings.jobs import JobSettings, WorkerSettings
+from llmasos.settings.jobs import BudgetSettings, JobSettings, WorkerSettings
 from llmasos.settings.kinds import DEFAULT_MODEL, EMBEDDED, PREFIX, Secret, Url
 from llmasos.settings.knowledge import KnowledgeSettings
 from llmasos.settings.loading import (
@@ -42,6 +42,7 @@ __all__ = [
     "AgentOverride",
     "AgentsSettings",
     "BackendSettings",
+    "BudgetSettings",
     "CallbackSettings",
     "EmbeddingSettings",
     "EngineSettings",

@@ -34,6 +34,19 @@ class WorkerSettings(Section):
         return min(self.batch_threads or most, self.threads)
 
 
+class BudgetSettings(Section):
+    """`[jobs.budgets]`: how much may be used in 24 hours. 0: as much as anyone likes."""
+
+    user_jobs: int = Field(default=0, ge=0)
+    """Jobs of one person, key or webhook."""
+    user_tokens: int = Field(default=0, ge=0)
+    """Tokens, read and written, of one person, key or webhook."""
+    channel_jobs: int = Field(default=0, ge=0)
+    """Jobs that are asked for in one channel."""
+    channel_tokens: int = Field(default=0, ge=0)
+    """Tokens, read and written, of what is asked in one channel."""
+
+
 class JobSettings(Section):
     """Limits on requests and jobs."""
 
@@ -54,3 +67,4 @@ class JobSettings(Section):
     keep_days: float = Field(default=0.0, ge=0)
     """How many days a finished job is kept, with its turn in the conversation, its deliveries and
     all else that belongs to it. 0: for ever."""
+    budgets: BudgetSettings = BudgetSettings()

@@ -177,7 +177,7 @@ def test_a_failed_job_waits_before_it_is_tried_again(
 ) -> None:
     job = jobs.submit(ask()).job
 
-    Outcomes(database).try_again(take(), 3600)
+    Outcomes(database).try_again(take(), Usage(), 3600, "a backend")
     assert claims.take() is None
     expire(database, job.id)
 
@@ -257,7 +257,7 @@ STALE: dict[str, Callable[[Database, Claim], object]] = {
     "fail": lambda database, claim: Outcomes(database).fail(
         claim, Failure(type="X", message="x"), Usage(), cancelled=False
     ),
-    "try_again": lambda database, claim: Outcomes(database).try_again(claim, 1),
+    "try_again": lambda database, claim: Outcomes(database).try_again(claim, Usage(), 1, "x"),
     "delivered": lambda database, claim: Outcomes(database).delivered(claim, "test:a"),
     "settle": lambda database, claim: Outcomes(database).settle(claim),
     "post": lambda database, claim: _posts(database, claim).begin(0, streaming=False),

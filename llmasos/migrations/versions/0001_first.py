@@ -48,6 +48,7 @@ def _jobs() -> None:
         sa.Column("turn", sa.Double, nullable=False),
         sa.Column("agent", sa.String(64), nullable=False),
         sa.Column("principal", sa.String(200), nullable=False),
+        sa.Column("channel", sa.String(200)),
         sa.Column("status", sa.String(20), nullable=False),
         sa.Column("request", sa.Text, nullable=False),
         sa.Column("conversation", sa.String(300)),
@@ -59,6 +60,7 @@ def _jobs() -> None:
         sa.Column("unsettled", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("due_at", sa.Double),
         sa.Column("attempt", sa.Integer, nullable=False, server_default=zero),
+        sa.Column("waits_for", sa.String(200)),
         sa.Column("worker", sa.String(120)),
         sa.Column("runs", sa.Integer, nullable=False, server_default=zero),
         sa.Column("failures", sa.Integer, nullable=False, server_default=zero),
@@ -72,6 +74,7 @@ def _jobs() -> None:
         sa.Column("reply", sa.Text),
         sa.Column("error", sa.Text),
         sa.Column("usage", sa.Text),
+        sa.Column("tokens", sa.Integer, nullable=False, server_default=zero),
     )
     due = sa.text("due_at IS NOT NULL")
     op.create_index("jobs_due", "jobs", ["queue", "turn"], sqlite_where=due, postgresql_where=due)
@@ -82,6 +85,10 @@ def _jobs() -> None:
     columns = ["status", "due_at"]
     op.create_index("jobs_running", "jobs", columns, sqlite_where=runs, postgresql_where=runs)
     op.create_index("jobs_unsettled", "jobs", ["conversation", "unsettled", "position", "id"])
+    op.create_index("jobs_of_principal", "jobs", ["principal", "created_at"])
+    asked = sa.text("channel IS NOT NULL")
+    columns = ["channel", "created_at"]
+    op.create_index("jobs_of_channel", "jobs", columns, sqlite_where=asked, postgresql_where=asked)
     part = sa.text("parent IS NOT NULL")
     op.create_index("jobs_parts", "jobs", ["parent"], sqlite_where=part, postgresql_where=part)
     op.create_index("jobs_created", "jobs", ["created_at", "id"])

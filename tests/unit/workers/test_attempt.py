@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from llmasos.errors import ChannelRefused, ChannelUnavailable, EngineUnavailable, InvalidRequest
+from llmasos.errors import (
+    ChannelRefused,
+    ChannelUnavailable,
+    EngineUnavailable,
+    InvalidRequest,
+    JobCancelled,
+)
 from llmasos.events import Failure, Reply, Restarted, Status, Token
 from llmasos.jobs import JobStatus
 
@@ -187,6 +193,29 @@ def test_a_running_job_is_stopped_when_someone_cancels_it(bench: Any) -> None:
     assert closed.is_set()
     bench.until(bench.channel.texts)
     assert bench.channel.texts() == ["This was stopped before it was done."]
+
+
+def test_a_program_in_the_sandbox_ends_with_its_cancelled_job(bench: Any) -> None:
+    ended = []
+
+    def flow(turn: Any) -> Any:
+        try:
+            turn.sandbox.run({}, ["/bin/sleep", "45"], checkpoint=turn.checkpoint)
+        except JobCancelled:
+            ended.append(time.monotonic())
+            raise
+        yield Reply(text="too late")
+
+    job = bench.submit()
+    work = threading.Thread(target=bench.runner(flow).work)
+    work.start()
+    bench.until(lambda: bench.jobs.find(job).status == JobStatus.RUNNING)
+
+    bench.jobs.cancel(job)
+
+    assert bench.finished(job).status == JobStatus.CANCELLED
+    work.join(30)
+    assert len(ended) == 1
 
 
 def test_a_job_past_its_deadline_is_failed_without_its_threads_consent(bench: Any) -> None:

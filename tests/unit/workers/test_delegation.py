@@ -9,6 +9,7 @@ from llmasos.events import Delegate, Part, Reply
 from llmasos.jobs import JobStatus
 from llmasos.request import Principal, Queue
 from workers.claims import Claims
+from workers.inline import run_pending
 
 ASKER = Principal(id="slack:T:U1")
 
@@ -161,3 +162,12 @@ def test_a_job_that_is_cancelled_while_it_divides_does_not_wait(bench: Any) -> N
 
     assert bench.finished(job).status is JobStatus.CANCELLED
     assert len(bench.jobs.list()) == 1
+
+
+def test_where_no_system_runs_the_parts_run_on_the_spot(bench: Any) -> None:
+    bench.submit("somebody else's")
+
+    done = run_pending(bench.runner(divide), bench.jobs, bench.submit("all a b"))
+
+    assert done.reply.text == "A B"
+    assert JobStatus.QUEUED in [each.status for each in bench.jobs.list()]
