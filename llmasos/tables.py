@@ -184,12 +184,23 @@ leases = Table(
     Column("until", Double, nullable=False),
 )
 
+handoffs = Table(
+    "handoffs",
+    metadata,
+    Column("conversation", String(300), primary_key=True),
+    Column("job_id", String(32), nullable=False),  # whose answer gave rise to it
+    Column("by", String(200), nullable=False),
+    Column("begun_at", Double, nullable=False),
+    Column("told_at", Double),  # when people were told; None: nobody yet
+)
+
 feedback = Table(
     "feedback",
     metadata,
     Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
     Column("principal_id", String(200), primary_key=True),
     Column("opinion", String(20), nullable=False),
+    Column("comment", Text, nullable=False, server_default=text("''")),
     Column("given_at", Double, nullable=False),
 )
 

@@ -31,6 +31,8 @@ FEEDBACK_ACTION = "llmasos_feedback"
 STOP_ACTION = "llmasos_stop"
 AGAIN_ACTION = "llmasos_again"
 PERSON_ACTION = "llmasos_person"
+APPROVE_ACTION = "llmasos_approve"
+DECLINE_ACTION = "llmasos_decline"
 SOURCES_LIMIT = 1_200
 """Characters of sources; with 11,000 of text a message stays below Slack's limit for blocks."""
 FALLBACK_LIMIT = 3_000
@@ -92,6 +94,8 @@ class Look:
     ending: Ending | None = None
     stoppable: bool = False
     """Whether the job can be stopped here."""
+    to_decide: bool = False
+    """Whether the job waits for a yes or no."""
     job_id: str = ""
     part: int = 0
     final: bool = False
@@ -103,6 +107,8 @@ class Look:
             made.append(MarkdownBlock(text=self.text))
         if self.status:
             made.append(_small(self.status))
+        if self.to_decide:
+            made.append(_decision(self.job_id))
         if self.stoppable:
             made.append(ActionsBlock(elements=[_button("Stop", STOP_ACTION, self.job_id)]))
         return [block.to_dict() for block in made] + below(self.ending)
@@ -190,6 +196,12 @@ def _controls(ending: Ending) -> list[Block]:
         buttons.append(_button("Ask a person", PERSON_ACTION, ending.job_id))
     opinion = [_feedback(ending.job_id)] if ending.opinion else []
     return [*opinion, ActionsBlock(elements=buttons)]
+
+
+def _decision(job_id: str) -> ActionsBlock:
+    approve = _button("Approve", APPROVE_ACTION, job_id)
+    approve.style = "primary"
+    return ActionsBlock(elements=[approve, _button("Decline", DECLINE_ACTION, job_id)])
 
 
 def _button(words: str, action: str, job_id: str) -> ButtonElement:

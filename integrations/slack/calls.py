@@ -56,6 +56,7 @@ REMEDIES = {
     "missing_scope": "the app lacks a permission: add it (`llmasos slack manifest`) and reinstall",
     "not_allowed_token_type": "this is another kind of token: LLMASOS_SLACK__BOT_TOKEN begins with "
     "xoxb-, LLMASOS_SLACK__APP_TOKEN with xapp-",
+    "handoff_to_group_in_dm": "nobody else sees a direct message: name a channel as slack.handoff",
     "restricted_action": "the workspace does not let the bot write here: ask an administrator",
 }
 APP_REMEDY = (

@@ -5,11 +5,14 @@ What workers get by the entry point `llmasos.channels`. How a message is written
 
 from integrations.slack.address import SCHEME, parse
 from integrations.slack.calls import Calls, sync_client
+from integrations.slack.handover import Handover
 from integrations.slack.limits import limits_of
 from integrations.slack.messages import Messages
 from integrations.slack.post import Pace, SlackPost
 from integrations.slack.uploads import Uploads
 from llmasos.channels import Journal, Turnover
+from llmasos.database import Database
+from llmasos.handoffs import Handoffs
 from llmasos.rates import open_rates
 from llmasos.settings import Settings
 from llmasos.system import addresses
@@ -20,8 +23,8 @@ class SlackChannel:
 
     scheme = SCHEME
 
-    def __init__(self, calls: Calls, pace: Pace) -> None:
-        self._calls, self._pace = calls, pace
+    def __init__(self, calls: Calls, pace: Pace, handover: Handover | None = None) -> None:
+        self._calls, self._pace, self._handover = calls, pace, handover
 
     def open(self, address: str, turn: Turnover, journal: Journal) -> SlackPost:
         """The post of a job at an address, found again if another worker began it.
@@ -31,7 +34,7 @@ class SlackChannel:
         place = parse(address)
         messages = Messages(self._calls, place, turn, journal, self._pace.settle_seconds)
         uploads = Uploads(messages, journal, self._pace.settle_seconds)
-        return SlackPost(messages, uploads, place, turn, self._pace)
+        return SlackPost(messages, uploads, place, turn, self._pace, self._handover)
 
 
 def channel(settings: Settings) -> SlackChannel | None:
@@ -42,4 +45,8 @@ def channel(settings: Settings) -> SlackChannel | None:
     pace = Pace(update_interval=slack.update_interval, stream_seconds=slack.stream_seconds)
     token = slack.bot_token.get_secret_value()
     limits = limits_of(open_rates(addresses(settings).bus_url), token)
-    return SlackChannel(Calls(sync_client(token, slack.api_url), limits), pace)
+    calls = Calls(sync_client(token, slack.api_url), limits)
+    if slack.handoff is None:
+        return SlackChannel(calls, pace)
+    handoffs = Handoffs(Database(settings.state_url))
+    return SlackChannel(calls, pace, Handover(calls, slack.handoff, handoffs))

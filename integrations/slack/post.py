@@ -15,12 +15,13 @@ from integrations.slack.address import Address
 from integrations.slack.artifacts import is_long, listed, with_short_ones
 from integrations.slack.blocks import Ending, Look, source_of
 from integrations.slack.calls import Limited, Refused, SlackError, as_channel_error, in_words
+from integrations.slack.handover import Case, Handover
 from integrations.slack.harmless import harmless, settled
-from integrations.slack.markdown import closing, pieces
+from integrations.slack.markdown import LIMIT, closing, cut, pieces
 from integrations.slack.messages import Messages
 from integrations.slack.stream import Broken, Stream
 from integrations.slack.uploads import Uploads
-from llmasos.channels import Draft, Outcome, Turnover, how_to_decide
+from llmasos.channels import Draft, Outcome, Turnover
 from llmasos.events import Approval, Artifact, Failure, Reply
 from llmasos.request import AUTO
 
@@ -50,10 +51,17 @@ class SlackPost:
     """The messages of one job at one address: a `channels.Post`."""
 
     def __init__(
-        self, messages: Messages, uploads: Uploads, address: Address, turn: Turnover, pace: Pace
+        self,
+        messages: Messages,
+        uploads: Uploads,
+        address: Address,
+        turn: Turnover,
+        pace: Pace,
+        handover: Handover | None = None,
     ) -> None:
         self._messages, self._uploads = messages, uploads
         self._address, self._turn, self._pace = address, turn, pace
+        self._handover = handover
         begun = bool(messages.parts)
         self.interval = pace.update_interval
         """Seconds between two calls of `show`."""
@@ -122,8 +130,10 @@ class SlackPost:
         """Show the question; the answer takes its place later."""
         self._settle()
         self._stop_streaming()
-        text = harmless(f"✋ {approval.question}\n{how_to_decide(self._turn.job_id)}")
-        self._messages.put(0, self._look(text, 0))
+        text = harmless(f"✋ {approval.question}")
+        text = text[: cut(text, LIMIT)]
+        self._messages.put(0, replace(self._look(text + closing(text), 0), to_decide=True))
+        self._messages.remove_from(1)
         if self._status_shown:
             self._say("")
 
@@ -145,6 +155,7 @@ class SlackPost:
             self._say("")
         if isinstance(outcome, Reply):
             self._share([each for each in outcome.artifacts if is_long(each)], texts, ending)
+            self._hand_over(outcome)
 
     def _put_all(self, texts: Sequence[str], ending: Ending) -> None:
         for number, piece in enumerate(texts):
@@ -163,6 +174,26 @@ class SlackPost:
             names = tuple(f"{each.name} ({why})" for each in files)
             self._put_all(texts, replace(ending, files=(*ending.files, *names)))
 
+    def _hand_over(self, reply: Reply) -> None:
+        """Ask a person, if the agent wants one and one can be asked."""
+        request = self._turn.request
+        if self._handover is None or reply.handoff is None or request.conversation is None:
+            return
+        try:
+            self._handover.hand_over(
+                Case(
+                    job_id=self._turn.job_id,
+                    conversation=request.conversation,
+                    address=self._address,
+                    question=request.text,
+                    answer=reply.text,
+                    reason=reply.handoff.reason,
+                    by=f"agent:{self._turn.agent}",
+                )
+            )
+        except Refused as refused:  # the answer itself is there
+            self._log.warning("slack.not_handed_over", code=refused.code)
+
     def _content(self, outcome: Reply | Failure) -> tuple[str, Ending]:
         job_id = self._turn.job_id
         if isinstance(outcome, Failure):
@@ -173,6 +204,7 @@ class SlackPost:
             files=listed(outcome),
             agent="" if self._turn.agent == AUTO else self._turn.agent,
             job_id=job_id,
+            person=self._handover is not None and outcome.handoff is None,
         )
         return text + closing(text), ending
 

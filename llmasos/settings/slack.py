@@ -1,6 +1,8 @@
 """Settings of the Slack bot."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from llmasos.settings.kinds import Secret, Section
 
@@ -29,6 +31,8 @@ class SlackSettings(Section):
     """The agent that answers where no other is bound; `auto` is the router."""
     follow_up: bool = True
     """Whether it answers in a thread of its own without being mentioned again."""
+    handoff: Annotated[str, StringConstraints(pattern=r"^[CGS][A-Z0-9]{1,30}$")] | None = None
+    """Who is asked when a person is needed: a channel (`C0123`) or a user group (`S0123`)."""
     channels: dict[str, SlackChannelSettings] = Field(default_factory=dict)
     """Settings of single channels, by id."""
     update_interval: float = Field(default=3.0, ge=0)

@@ -12,7 +12,7 @@ from integrations.slack.limits import Limits
 from integrations.slack.post import Pace, SlackPost
 from llmasos.channels import Draft, Turnover
 from llmasos.errors import ChannelRefused, ChannelUnavailable, LeaseLost
-from llmasos.events import Citation, Failure, Reply
+from llmasos.events import Approval, Citation, Failure, Reply
 from llmasos.rates import MemoryRates
 from llmasos.request import Request
 from llmasos.testing.jobs import MemoryPostJournal
@@ -367,6 +367,22 @@ def test_a_failure_can_be_tried_again(scene: Scene) -> None:
     scene.post().finish(Failure(type="EngineUnavailable", message="The engine is down."))
 
     assert buttons(scene) == ["Try again"]
+
+
+def test_what_a_job_waits_for_is_asked_with_buttons_and_makes_room_for_the_answer(
+    scene: Scene,
+) -> None:
+    post = scene.post()
+    post.show(Draft(text="I shall call"))
+    post.finish(Approval(question="May I call refund(order=1) <!channel>?", to=("slack:T1:U1",)))
+    [asked] = [answer.shown for answer in scene.answers]
+    choice = buttons(scene)
+
+    scene.taken_over().finish(reply())
+
+    assert asked == "✋ May I call refund(order=1) <\u2060!channel>?"
+    assert choice == ["Approve", "Decline"]
+    assert [answer.shown for answer in scene.answers] == ["All is well."]
 
 
 def test_a_code_block_that_the_model_left_open_is_closed(scene: Scene) -> None:

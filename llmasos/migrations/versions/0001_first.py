@@ -31,10 +31,19 @@ def upgrade() -> None:
         sa.Column("until", sa.Double, nullable=False),
     )
     op.create_table(
+        "handoffs",
+        sa.Column("conversation", sa.String(300), primary_key=True),
+        sa.Column("job_id", sa.String(32), nullable=False),
+        sa.Column("by", sa.String(200), nullable=False),
+        sa.Column("begun_at", sa.Double, nullable=False),
+        sa.Column("told_at", sa.Double),
+    )
+    op.create_table(
         "feedback",
         sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), primary_key=True),
         sa.Column("principal_id", sa.String(200), primary_key=True),
         sa.Column("opinion", sa.String(20), nullable=False),
+        sa.Column("comment", sa.Text, nullable=False, server_default=sa.text("''")),
         sa.Column("given_at", sa.Double, nullable=False),
     )
 

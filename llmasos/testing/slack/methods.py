@@ -281,6 +281,16 @@ def add_reaction(workspace: Workspace, arguments: Json) -> Json:
     return {}
 
 
+def permalink(workspace: Workspace, arguments: Json) -> Json:
+    """The link to a message."""
+    channel = _place(workspace, arguments)
+    ts = str(arguments.get("message_ts"))
+    if workspace.find(channel.id, ts) is None:
+        raise Refusal("message_not_found")
+    link = f"https://stand-in.slack.com/archives/{channel.id}/p{ts.replace('.', '')}"
+    return {"channel": channel.id, "permalink": link}
+
+
 HISTORY: dict[str, str] = {
     "channel": "channels:history",
     "group": "groups:history",
@@ -306,6 +316,7 @@ METHODS: dict[str, tuple[Method, str | None]] = {
     "agents.sessions.setStatus": (set_session_status, "chat:write"),
     "reactions.add": (add_reaction, "reactions:write"),
     **uploads.METHODS,
+    "chat.getPermalink": (permalink, None),
 }
 
 

@@ -1,0 +1,132 @@
+"""Asking a person: a conversation goes to a channel or a group, and the bot falls silent in it.
+
+Used by workers, when an agent's reply asks for a person, and by the edge, when somebody presses the
+button. People are told before the thread is; `llmasos.handoffs` remembers. Start reading at
+`Handover.hand_over`.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from integrations.slack.address import Address
+from integrations.slack.blocks import metadata
+from integrations.slack.calls import Calls, Refused, SlackError
+from integrations.slack.harmless import harmless
+from integrations.slack.markdown import escaped
+from llmasos.handoffs import Handoffs
+
+log = structlog.get_logger()
+
+SHOWN = 700
+"""Characters of the question and of the answer that people are shown."""
+NOTICE_PART = 2_000
+"""What the notices' metadata give as their part, so that no answer is mistaken for one."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a person is asked to take over."""
+
+    job_id: str
+    conversation: str
+    address: Address
+    question: str
+    answer: str
+    reason: str
+    by: str
+    """The principal who wants it."""
+
+
+class Handover:
+    """Hands conversations over.
+
+    to: a channel (`C…`), or a user group (`S…`), which is called into the thread.
+    """
+
+    def __init__(self, calls: Calls, to: str, handoffs: Handoffs) -> None:
+        self._calls, self._to, self._handoffs = calls, to, handoffs
+
+    def hand_over(self, case: Case) -> None:
+        """Tell people, then the thread, unless they know already.
+
+        Raises Refused when Slack does not let us tell them: the bot stays in charge then; and
+        Limited, Unreached or Unsure: call it again.
+        """
+        if not self._handoffs.begin(case.conversation, case.job_id, case.by):
+            return
+        try:
+            self._tell_people(case)
+        except Refused:
+            self._handoffs.end(case.conversation)
+            raise
+        self._handoffs.told(case.conversation)
+        log.info("slack.handed_over", job=case.job_id, to=self._to)
+        try:
+            self._tell_thread(case)
+        except SlackError as error:  # a courtesy: the people know
+            log.warning("slack.notice_lost", job=case.job_id, error=type(error).__name__)
+
+    def _tell_people(self, case: Case) -> None:
+        if self._to.startswith("S"):
+            if case.address.dm:
+                raise Refused("handoff_to_group_in_dm")
+            self._post(case, case.address.channel, case.address.thread_ts, self._summary(case))
+        else:
+            self._post(case, self._to, None, self._summary(case))
+
+    def _tell_thread(self, case: Case) -> None:
+        who = (
+            "A person was asked"
+            if self._to.startswith("S")
+            else f"I asked a person in <#{self._to}>"
+        )
+        words = f"✋ {who} to take over. I stay quiet in this thread until somebody mentions me."
+        self._post(case, case.address.channel, case.address.thread_ts, words)
+
+    def _post(self, case: Case, channel: str, thread: str | None, words: str) -> None:
+        self._calls(
+            self._calls.client.chat_postMessage,
+            who=case.job_id,
+            channel=channel,
+            thread_ts=thread,
+            text=words,
+            metadata=metadata(case.job_id, NOTICE_PART, final=True),
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+
+    def _summary(self, case: Case) -> str:
+        """The conversation in a few lines; only the mentions and the link are ours."""
+        asker = f"<@{case.address.user}>" if case.address.user else "Somebody"
+        call = f"<!subteam^{self._to}> " if self._to.startswith("S") else ""
+        lines = [f"✋ {call}{asker} needs a person. {_quoted(case.reason, 200)}".rstrip()]
+        lines.append(f"*Question*\n>{_quoted(case.question, SHOWN)}")
+        if case.answer:
+            lines.append(f"*What I said*\n>{_quoted(case.answer, SHOWN)}")
+        if case.address.dm:
+            lines.append("It is a direct message with me: please write to them.")
+        elif not call and (link := self._link(case.address)):
+            lines.append(f"<{link}|Open the thread>")
+        return "\n".join(lines)
+
+    def _link(self, address: Address) -> str:
+        """The thread's own link; empty when Slack gives none."""
+        if not address.thread_ts:
+            return ""
+        try:
+            told = self._calls(
+                self._calls.client.chat_getPermalink,
+                channel=address.channel,
+                message_ts=address.thread_ts,
+            )
+        except Refused as refused:
+            log.info("slack.no_permalink", code=refused.code)
+            return ""
+        return escaped(str(told.get("permalink") or ""))
+
+
+def _quoted(text: str, limit: int) -> str:
+    """Somebody's words on one line, without meaning in Slack's markup."""
+    words = " ".join(harmless(text).split())
+    return escaped(words if len(words) <= limit else f"{words[:limit]} …")

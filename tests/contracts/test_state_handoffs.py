@@ -1,0 +1,46 @@
+"""Handoffs and feedback, on every database."""
+
+import pytest
+
+from llmasos.database import Database
+from llmasos.feedback import LONGEST_COMMENT, Feedback
+from llmasos.handoffs import Handoffs
+from llmasos.jobs import Jobs
+from llmasos.request import Request
+
+
+@pytest.fixture
+def handoffs(database: Database) -> Handoffs:
+    return Handoffs(database)
+
+
+def test_a_conversation_is_quiet_from_its_handoff_until_its_end(handoffs: Handoffs) -> None:
+    before = handoffs.quiet("c1")
+    handoffs.begin("c1", "job1", "slack:T1:U1")
+    meanwhile = handoffs.quiet("c1"), handoffs.quiet("c2")
+
+    handoffs.end("c1")
+
+    assert (before, meanwhile, handoffs.quiet("c1")) == (False, (True, False), False)
+
+
+def test_people_are_to_be_told_until_they_were(handoffs: Handoffs) -> None:
+    asked = [handoffs.begin("c1", "job1", "a"), handoffs.begin("c1", "job2", "b")]
+    handoffs.told("c1")
+
+    assert asked == [True, True]
+    assert handoffs.begin("c1", "job3", "c") is False
+
+
+def test_a_comment_stays_when_the_opinion_is_given_again(database: Database, jobs: Jobs) -> None:
+    job = jobs.submit(Request(agent="echo", text="hi")).job.id
+    feedback = Feedback(database)
+    feedback.record(job, "ann", "bad", "The price is\0 wrong." + "x" * 9_000)
+
+    feedback.record(job, "ann", "bad")
+    feedback.record(job, "ben", "good")
+
+    assert feedback.opinions(job) == {"ann": "bad", "ben": "good"}
+    assert list(feedback.comments(job)) == ["ann"]
+    assert feedback.comments(job)["ann"].startswith("The price is wrong.x")
+    assert len(feedback.comments(job)["ann"]) == LONGEST_COMMENT
