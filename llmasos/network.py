@@ -39,3 +39,15 @@ def is_public(address: Address) -> bool:
         if address.ipv4_mapped is not None:
             return True
     return address.is_global and not address.is_multicast
+
+
+def shown(address: str) -> str:
+    """An address `SCHEME:PLACE` as it may be logged: of a URL only where it leads.
+
+    What follows the host may hold a token.
+    """
+    scheme, _, place = address.partition(":")
+    if not place.startswith("//"):
+        return address
+    host = place.removeprefix("//").replace("?", "/").replace("#", "/").partition("/")[0]
+    return f"{scheme}://{host.rpartition('@')[2]}/…"

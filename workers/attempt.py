@@ -40,6 +40,7 @@ from llmasos.events import Approval, Delegate, Event, Failure, Reply, Restarted,
 from llmasos.flow import run
 from llmasos.generation import Usage
 from llmasos.jobs import Dispatcher, Due, Job
+from llmasos.network import shown
 from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.turn import Memory, Suspended, ToolJournal, Turn
 from workers.claims import Claim
@@ -379,7 +380,8 @@ class Attempt:
             return
         wait = self._insist(lambda: self._outcomes.undelivered(self._claim, address, error))
         event = "delivery.refused" if wait is None else "delivery.postponed"
-        self._log.warning(event, address=address, again_in=wait, error=str(error))
+        why = str(error).replace(address, shown(address))
+        self._log.warning(event, address=shown(address), again_in=wait, error=why)
 
     def _insist(self, write: Callable[[], T]) -> T:
         """Write to the database, also if it does not answer at once."""

@@ -13,6 +13,7 @@ import structlog
 
 from llmasos.channels import Channel, Draft, Journal, Outcome, Post, Turnover
 from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost
+from llmasos.network import shown
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ class Courier:
         self._outcome: Outcome | None = None
         self._abandoned = False
         self._ended = threading.Event()
-        self._log = log.bind(job=turn.job_id, address=address)
+        self._log = log.bind(job=turn.job_id, address=shown(address))
 
     def start(self) -> None:
         """Begin on a thread of its own."""

@@ -27,9 +27,9 @@ RETRY_WAITS = (2.0, 20.0, 60.0)
 """Seconds between the tries to run a job: first in case it was a moment's trouble, then long enough
 for an engine that was killed to start again. The last one repeats."""
 
-DELIVERY_WAITS = (2.0, 10.0, 30.0, *[60.0] * 4, *[120.0] * 5, 600.0, 1800.0, *[3600.0] * 18)
+DELIVERY_WAITS = (2.0, 10.0, 30.0, *[60.0] * 4, *[120.0] * 5, 600.0, 1800.0, *[3600.0] * 23)
 """Seconds between the tries to bring an answer to an address: a quarter of an hour at distances
-that people wait for, and about twenty hours in all."""
+that people wait for, and a day in all."""
 
 SWEEP_WAITS = (30.0, 120.0, 600.0)
 """Seconds between the wake-ups for a job that is due and not taken; the last one repeats."""
@@ -48,10 +48,13 @@ def wait_before_retry(failures: int) -> float:
 
 
 def wait_before_redelivery(tries: int, asked_for: float) -> float | None:
-    """Seconds to wait after so many tries; None: give up. asked_for: what the place asked for."""
+    """Seconds to wait after so many tries, a tenth more or less at random; None: give up.
+
+    asked_for: what the place asked for.
+    """
     if tries > len(DELIVERY_WAITS):
         return None
-    return max(DELIVERY_WAITS[tries - 1], asked_for)
+    return max(DELIVERY_WAITS[tries - 1] * random.uniform(0.9, 1.1), asked_for)
 
 
 def wait_before_wake(wakes: int) -> float:

@@ -25,6 +25,7 @@ COMMANDS = {
     "engine": "Run the engine alone.",
     "worker": "Run one worker.",
     "web": "Run the HTTP API and the webhooks.",
+    "webhooks": "Webhooks: list, test, what came in, answers that did not get through.",
     "slack": "The Slack bot: run it, print its manifest.",
     "migrate": "Bring the database's schema up to date.",
     "backup": "Copy everything that is kept into one file.",

@@ -28,6 +28,8 @@ from llmasos.settings import SlackSettings
 
 log = structlog.get_logger()
 
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
+"""What Bolt, or we, stumble with over a payload that is not whole."""
 TIMEOUT = 8
 """Seconds to wait for Slack's Web API from the edge."""
 
@@ -102,10 +104,13 @@ def register(app: AsyncApp, intake: Intake) -> None:
         await ack()
 
     @app.error
-    async def report(error: Exception) -> None:
+    async def report(error: Exception) -> BoltResponse | None:
         kind = type(error).__name__
         log.error("slack.event_failed", kind=kind, error=str(error), next="Slack sends it again")
         log.debug("slack.event_failed", exc_info=error)
+        return (
+            BoltResponse(status=400, body="unreadable") if isinstance(error, UNREADABLE) else None
+        )
 
 
 def _authorize(client: AsyncWebClient) -> Callable[..., Awaitable[AuthorizeResult]]:

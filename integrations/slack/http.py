@@ -9,15 +9,18 @@ import hmac
 import re
 import time
 
+import structlog
 from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
 from slack_bolt.async_app import AsyncApp
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from integrations.slack.app import bolt_app
+from integrations.slack.app import UNREADABLE, bolt_app
 from integrations.slack.desk import Desk
 from llmasos.settings import Settings
+
+log = structlog.get_logger()
 
 PATH = "/slack/events"
 WINDOW = 300
@@ -57,9 +60,12 @@ class _Receiver:
             return JSONResponse({"error": "invalid request"}, status_code=401)
         try:
             taken = to_async_bolt_request(request, body)
-        except (ValueError, TypeError, AttributeError):  # Bolt trusts what is signed
+            return to_starlette_response(await self._app.async_dispatch(taken))
+        except UNREADABLE as error:
+            # Bolt trusts what is signed to be whole. Slack sends it again, as after a 500.
+            log.warning("slack.unreadable", kind=type(error).__name__)
+            log.debug("slack.unreadable", exc_info=error)
             return JSONResponse({"error": "the body is not what Slack sends"}, status_code=400)
-        return to_starlette_response(await self._app.async_dispatch(taken))
 
     async def _read(self, request: Request) -> bytes | None:
         """The body; None as soon as it is too large."""

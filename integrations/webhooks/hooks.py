@@ -15,7 +15,7 @@ from jinja2 import TemplateSyntaxError
 
 from agents.catalog import Catalog
 from integrations.app import channel_schemes
-from integrations.webhooks.source import Source
+from integrations.webhooks.source import Event, Source
 from integrations.webhooks.templates import Condition, Prompt
 from llmasos import plugins
 from llmasos.errors import InvalidRequest, SettingsError, UsageError, nearest
@@ -74,6 +74,10 @@ class Hook:
         """The headers without those that prove who sends. Names in lower case."""
         hidden = ALWAYS_HIDDEN | self.source.proofs
         return {name: text for name, text in headers.items() if name not in hidden}
+
+    def event(self, headers: Mapping[str, str], body: bytes) -> Event:
+        """What a genuine delivery tells. headers: what `visible` gives. Raises MalformedBody."""
+        return self.source.event(headers, self._parse(body))
 
     def read(self, headers: Mapping[str, str], body: bytes, key: str) -> Request | Skipped:
         """The request that a genuine delivery makes.

@@ -6,8 +6,11 @@ own objects nor make a small template run for minutes or grow without end. Start
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from jinja2 import ChainableUndefined, StrictUndefined, nodes, pass_context
@@ -20,17 +23,28 @@ MOST_ROUNDS = 10_000
 """How often the loops of one rendering may go round, all together."""
 LONGEST_STEP = 1_000_000
 """Characters that one filter may make."""
+MOST_SECONDS = 2.0
+"""Seconds of the processor's time that one rendering may take."""
 
 _ROUNDS = "_rounds"
+_until: ContextVar[float] = ContextVar("_until", default=float("inf"))
+"""When the rendering on this thread must have ended, by the thread's own clock."""
 # Only filters whose result is about as large as what they are given, and two that are measured.
 _FILTERS = (
     "abs capitalize count d default dictsort first float int items last length list lower map max "
-    "min reject rejectattr reverse round select selectattr sort string striptags title trim "
+    "min reject rejectattr reverse select selectattr sort string striptags title trim "
     "truncate unique upper urlencode wordcount"
 )
-_GROWING_METHODS = (
-    "center encode expandtabs format format_map join ljust replace rjust translate zfill"
-)
+_METHODS: Mapping[type, str] = {
+    str: (
+        "capitalize casefold count endswith find index isalnum isalpha isdecimal isdigit islower "
+        "isspace istitle isupper lower lstrip partition removeprefix removesuffix rfind rpartition "
+        "rsplit rstrip split splitlines startswith strip swapcase title upper"
+    ),
+    dict: "get items keys values",
+    list: "count index",
+}
+"""What a template may call on a value: what changes nothing and makes nothing larger."""
 
 
 class Prompt:
@@ -71,13 +85,21 @@ class Condition:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn whatever a template raises into a ValueError with a sentence."""
+    """Turn whatever a template raises into a ValueError with a sentence; bound its time."""
+    outer = _until.set(time.thread_time() + MOST_SECONDS)
     try:
         yield
     except TemplateRuntimeError as error:  # the sandbox's and our own, and what is undefined
         raise ValueError(str(error)) from error
     except Exception as error:  # a filter met a value of the wrong kind; its words would repeat it
         raise ValueError(f"a value is not of the kind it needs ({type(error).__name__})") from error
+    finally:
+        _until.reset(outer)
+
+
+def _check_time() -> None:
+    if time.thread_time() > _until.get():
+        raise TemplateRuntimeError(f"it takes more than {MOST_SECONDS:g} seconds")
 
 
 class _Missing(StrictUndefined):
@@ -104,9 +126,11 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def __init__(self, undefined: type[Undefined]) -> None:
         super().__init__(undefined=undefined)
-        self.filters = {name: FILTERS[name] for name in _FILTERS.split()} | {
-            "counted": _counted, "join": _join, "replace": _replace, "tojson": _tojson
+        offered = {name: FILTERS[name] for name in _FILTERS.split()} | {
+            "join": _join, "replace": _replace, "round": _round, "tojson": _tojson
         }  # fmt: skip
+        self.filters = {name: _timed(each) for name, each in offered.items()}
+        self.filters["counted"] = _counted
         self.globals = {"range": self.globals["range"], "dict": dict}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -126,8 +150,15 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may use an attribute."""
-        growing = isinstance(obj, str) and attr in _GROWING_METHODS.split()
-        return not growing and super().is_safe_attribute(obj, attr, value)
+        if obj is None or isinstance(obj, str | dict | list | tuple | int | float):
+            methods = next((_METHODS[kind] for kind in _METHODS if isinstance(obj, kind)), "")
+            return attr in methods.split()
+        return super().is_safe_attribute(obj, attr, value)
+
+    def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method or a macro, while there is time."""
+        _check_time()
+        return super().call(context, obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate, with numbers of a sensible size only: `'x' * 10**9` is a text too."""
@@ -142,10 +173,22 @@ def _counted(context: Context, values: Iterable[Any]) -> Iterator[Any]:
     """What a loop goes through, its rounds counted against those of the whole rendering."""
     left = context[_ROUNDS]
     for value in values:
+        _check_time()
         left[0] -= 1
         if left[0] < 0:
             raise TemplateRuntimeError(f"its loops go round more than {MOST_ROUNDS} times")
         yield value
+
+
+def _timed(kind: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that works only while there is time."""
+
+    @wraps(kind)  # with what Jinja has written on it
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        _check_time()
+        return kind(*args, **kwargs)
+
+    return timed
 
 
 def _join(values: Iterable[Any], separator: str = "") -> str:
@@ -159,8 +202,18 @@ def _replace(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
+def _round(value: float, precision: int = 0) -> float:
+    return round(value, max(-15, min(precision, 15)))
+
+
 def _tojson(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=min(indent, 8) if indent else None)
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=min(indent, 8) if indent else None)
+    pieces, size = [], 0
+    for piece in encoder.iterencode(value):  # on many levels the white space outgrows the rest
+        pieces.append(piece)
+        size += len(piece)
+        _measure(size)
+    return "".join(pieces)
 
 
 def _measure(size: int) -> None:
