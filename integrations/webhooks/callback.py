@@ -3,9 +3,9 @@
 The channels `http` and `https`. A callback carries `webhook-id` (the job, the same on every try, by
 which a receiver knows a repeat), `webhook-timestamp` and `webhook-signature`; its body is
 `{"type": "job.succeeded" | "job.failed" | "job.cancelled", "data": {"id", "agent", "status",
-"reply", "error"}}`. Addresses come from people: a name is looked up once, what it leads to is
-checked, and just that is connected to. When to try again is the worker's to say. Start reading at
-`CallbackPost.finish`.
+"reply", "error", "webhook": {"name", "id", "event", "tag"} | null}}`. Addresses come from people: a
+name is looked up once, what it leads to is checked, and just that is connected to. When to try
+again is the worker's to say. Start reading at `CallbackPost.finish`.
 """
 
 import asyncio
@@ -203,6 +203,7 @@ def payload(turn: Turnover, outcome: Reply | Failure) -> dict[str, Any]:
             "status": status,
             "reply": reply,
             "error": error,
+            "webhook": turn.request.metadata.get("webhook"),
         },
     }
 

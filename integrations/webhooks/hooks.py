@@ -62,6 +62,7 @@ class Hook:
     source: Source
     prompt: Prompt
     when: Condition | None
+    tag: Prompt | None
     longest: int
     """Characters that a message may have."""
 
@@ -93,10 +94,8 @@ class Hook:
                 return Skipped(f"`when` is false for this delivery: {self.when.source}")
         except ValueError as error:
             raise self._unusable("its `when`", error) from error
-        try:
-            text = self.prompt.render(values, self.longest)
-        except ValueError as error:
-            raise self._unusable("its `prompt`", error) from error
+        text = self._rendered("prompt", self.prompt, values)
+        tag = self._rendered("tag", self.tag, values) if self.tag else None
         return Request(
             agent=self.settings.agent,
             text=text,
@@ -105,8 +104,17 @@ class Hook:
             queue=self.settings.queue,
             idempotency_key=f"webhook:{self.name}:{key}",
             # Two bodies may make the same message; under one key they are a conflict all the same.
-            metadata={"digest": hashlib.sha256(body).hexdigest()},
+            metadata={
+                "digest": hashlib.sha256(body).hexdigest(),
+                "webhook": {"name": self.name, "id": key, "event": event.kind, "tag": tag},
+            },
         )
+
+    def _rendered(self, field: str, template: Prompt, values: Mapping[str, Any]) -> str:
+        try:
+            return template.render(values, self.longest)
+        except ValueError as error:
+            raise self._unusable(f"its `{field}`", error) from error
 
     def _parse(self, body: bytes) -> Any:
         try:
@@ -151,6 +159,7 @@ def load_hooks(settings: Settings, catalog: Catalog) -> dict[str, Hook]:
             source=sources[each.source](each),
             prompt=_compiled(each, "prompt", Prompt, each.prompt),
             when=_compiled(each, "when", Condition, each.when) if each.when else None,
+            tag=_compiled(each, "tag", Prompt, each.tag) if each.tag else None,
             longest=settings.jobs.max_text,
         )
     return hooks

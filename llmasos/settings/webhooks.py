@@ -32,6 +32,9 @@ class WebhookSettings(Section):
     """Jinja template of the message, over `event`, `body` and `headers`."""
     when: str | None = None
     """Jinja expression over the same; a delivery for which it is false makes no job."""
+    tag: str | None = None
+    """Jinja template over the same of a text that is sent to URLs with the answer: what it is the
+    answer to, in the receiver's own terms."""
     reply_to: Words = ()
     """Where the answer goes: `slack:C0123` or a URL. Empty: read the job."""
     queue: Queue = Queue.INTERACTIVE
