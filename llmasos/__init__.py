@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmasos.agent import Agent, agent, prompt
+    from llmasos.application import Application, LLMApp
+    from llmasos.classifier import TextClassifier
     from llmasos.events import (
         Approval,
         Artifact,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from llmasos.generation import Message, Options
     from llmasos.limits import RunLimits
     from llmasos.llm import LLM
+    from llmasos.recommender import Item, Profile, Recommender
     from llmasos.request import Principal, Request
     from llmasos.retrieval import Passage
     from llmasos.tools import tool
@@ -34,21 +37,27 @@ if TYPE_CHECKING:
 __all__ = [
     "LLM",
     "Agent",
+    "Application",
     "Approval",
     "Artifact",
     "Citation",
     "Delegate",
     "HandOver",
     "Handoff",
+    "Item",
+    "LLMApp",
     "Message",
     "Options",
     "Part",
     "Passage",
     "Principal",
+    "Profile",
+    "Recommender",
     "Reply",
     "Request",
     "RunLimits",
     "Status",
+    "TextClassifier",
     "Token",
     "Turn",
     "agent",
@@ -58,6 +67,8 @@ __all__ = [
 
 _MODULES = {
     "agent": ("Agent", "agent", "prompt"),
+    "application": ("Application", "LLMApp"),
+    "classifier": ("TextClassifier",),
     "events": (
         "Approval",
         "Artifact",
@@ -73,6 +84,7 @@ _MODULES = {
     "generation": ("Message", "Options"),
     "limits": ("RunLimits",),
     "llm": ("LLM",),
+    "recommender": ("Item", "Profile", "Recommender"),
     "request": ("Principal", "Request"),
     "retrieval": ("Passage",),
     "tools": ("tool",),

