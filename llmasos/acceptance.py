@@ -54,7 +54,8 @@ class Acceptance:
             raise NotAllowed(
                 who.name or who.id,
                 "use agents",
-                "They are for members of this workspace, not for guests of other organisations.",
+                "They are for members of this workspace. People of another organisation may use "
+                "them once `slack.partners` names their workspace.",
             )
         if not self.may_use(request.agent, who):
             named = "NAME" if request.agent == AUTO else request.agent

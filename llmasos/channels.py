@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from llmasos.events import Approval, Failure, Reply
+from llmasos.generation import Message
 from llmasos.request import Request
 
 Outcome = Approval | Reply | Failure
 """What an attempt at a job comes to: a question that it waits for, or its end."""
+Earlier = tuple[float, Message]
+"""When something was said, in seconds since the epoch, and what."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,34 @@ class Post(Protocol):
 def how_to_decide(job_id: str) -> str:
     """How people decide on an approval where there are no buttons."""
     return f"Decide with `llmasos jobs approve {job_id}` or `llmasos jobs decline {job_id}`."
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A request that is whole."""
+
+    request: Request
+    earlier: tuple[Earlier, ...] = ()
+    """What was said in its conversation before it, oldest first."""
+
+
+class Source(Protocol):
+    """A place where requests come from, which can tell more of them than their door waited for.
+
+    Plug-ins: entry points in the group `llmasos.sources`, whose value is called with the `Settings`
+    and gives a source, or None when it is not configured.
+    """
+
+    name: str
+    """The `source` in the metadata of its requests."""
+
+    def gather(self, request: Request, begun: bool) -> Gathered:
+        """The request with its files read and names for ids, and what was said before it.
+
+        begun: whether its conversation holds something already; then nothing earlier is wanted.
+        Does without what it cannot have: a file that it cannot read says why in `unread`.
+        """
+        ...
 
 
 class Channel(Protocol):

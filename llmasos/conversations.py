@@ -5,14 +5,16 @@ finished turns only; it begins where the summary ends. Knows nothing of who said
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, tuple_
 
+from llmasos.channels import Earlier
 from llmasos.database import Database
 from llmasos.events import Reply
 from llmasos.generation import Message
-from llmasos.jobs import Job
+from llmasos.jobs import Job, JobStatus
 from llmasos.memory import NoRecollection, Recollection
 from llmasos.tables import jobs, messages, summaries
 
@@ -36,7 +38,7 @@ class Conversations:
             return []
         with self._database.reading() as connection:
             rows = _latest(connection, conversation, before_job, limit)
-        return [Message(role=row.role, content=row.content) for row in rows]
+        return [Message(role=row.role, content=row.content, author=row.author) for row in rows]
 
     def recollection(self, conversation: str | None, before_job: str) -> Recollection:
         """What is remembered of a conversation, as it is for a job."""
@@ -49,6 +51,60 @@ class Conversations:
         any_job = select(jobs.c.id).where(jobs.c.conversation == conversation).limit(1)
         with self._database.reading() as connection:
             return connection.execute(any_job).first() is not None
+
+    def unfinished(self, conversation: str) -> list[Job]:
+        """The jobs of a conversation that are waiting or running, oldest first."""
+        open_ones = (
+            select(jobs)
+            .where(
+                jobs.c.conversation == conversation,
+                jobs.c.status.in_([each for each in JobStatus if not each.finished]),
+            )
+            .order_by(jobs.c.position, jobs.c.id)
+        )
+        with self._database.reading() as connection:
+            return [Job.of_row(row) for row in connection.execute(open_ones).mappings()]
+
+    def of_person(self, principal_id: str, limit: int) -> list[Job]:
+        """The latest jobs of a person, newest first."""
+        own = (
+            select(jobs)
+            .where(jobs.c.principal == principal_id)
+            .order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [Job.of_row(row) for row in connection.execute(own).mappings()]
+
+    def begin(self, conversation: str, job_id: str, earlier: Sequence[Earlier]) -> None:
+        """Keep what was said before a job asked for the first time; done once for a conversation.
+
+        earlier: messages with the time at which each was said, in seconds since the epoch.
+        """
+        here = select(messages.c.id).where(messages.c.conversation == conversation).limit(1)
+        with self._database.writing() as connection:
+            if not earlier or connection.execute(here).first() is not None:
+                return
+            now = time.time()
+            rows = [
+                {
+                    "conversation": conversation,
+                    "position": at,
+                    "job_id": job_id,
+                    "role": message.role,
+                    "author": message.author,
+                    "content": message.content.replace("\0", ""),
+                    "created_at": now,
+                }
+                for at, message in earlier
+            ]
+            connection.execute(messages.insert(), rows)
+
+    def begun(self, conversation: str) -> bool:
+        """Whether anything is kept of what was said in a conversation."""
+        any_message = select(messages.c.id).where(messages.c.conversation == conversation).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(any_message).first() is not None
 
     def last_agent(self, conversation: str | None, before_job: str) -> str | None:
         """Who answered last in a conversation, before a job's turn."""
@@ -64,6 +120,8 @@ class Conversations:
                 .join(messages, messages.c.job_id == jobs.c.id)
                 .where(
                     messages.c.conversation == conversation,
+                    messages.c.role == "assistant",
+                    messages.c.job_id != before_job,
                     tuple_(messages.c.position, messages.c.job_id) < tuple_(*place),
                 )
                 .order_by(messages.c.position.desc(), messages.c.job_id.desc())
@@ -149,7 +207,7 @@ def remember(connection: Connection, job: Job, reply: Reply, now: float) -> None
         "job_id": job.id,
         "created_at": now,
     }
-    said = (("user", request.text), ("assistant", reply.text.replace("\0", "")))
-    connection.execute(
-        messages.insert(), [{**turn, "role": role, "content": content} for role, content in said]
-    )
+    author = request.principal.name if request.principal.channel else ""
+    question = {"role": "user", "author": author, "content": request.text}
+    answer = {"role": "assistant", "author": "", "content": reply.text.replace("\0", "")}
+    connection.execute(messages.insert(), [{**turn, **said} for said in (question, answer)])

@@ -26,6 +26,7 @@ from llmasos.masking import MaskedBackend
 from llmasos.memory import recall
 from llmasos.meter import Meter, MeteredBackend
 from llmasos.prompting import PER_MESSAGE, budget, sampling, shortened
+from llmasos.request import Attachment
 from llmasos.tool_choice import choose_call
 from llmasos.tool_loop import DATA, ToolLoop, tokens_of
 from llmasos.tools import Tool, as_tool
@@ -38,7 +39,18 @@ ONE_SENTENCE = 80
 
 
 def run(turn: Turn) -> Iterator[Emitted]:
-    """Answer one message: yields events and texts, a `Reply` last; refuses what guards refuse."""
+    """Answer one message: yields events and texts, a `Reply` last; refuses what guards refuse.
+
+    What could not be read of the message's files is said below the answer.
+    """
+    unread = [each for each in turn.request.attachments if each.unread]
+    nothing_left = bool(unread) and not turn.text.strip() and not turn.attachments
+    emitted = iter(()) if nothing_left else _guarded(turn)
+    return _with_note(emitted, unread, turn.text) if unread else emitted
+
+
+def _guarded(turn: Turn) -> Iterator[Emitted]:
+    """What the agent emits, unless a guard refuses the message."""
     refusal = _refusal(turn)
     if refusal:
         yield from _final(refusal)
@@ -101,6 +113,22 @@ def _metered(turn: Turn) -> Turn:
         backend = MaskedBackend(backend)
     llm = LLM(backend, turn.llm.options, turn.llm.usage)
     return replace(turn, llm=llm, meter=meter, checkpoint=checkpoint)
+
+
+def _with_note(
+    emitted: Iterator[Emitted], unread: Sequence[Attachment], asked: str
+) -> Iterator[Emitted]:
+    """What an agent emits, and in the end which files it was not given."""
+    reasons = "\n".join(f"{each.name}: {each.unread}" for each in unread)
+    note = f"{say('unread', asked)}\n{reasons}"
+    said = False
+    for each in emitted:
+        if isinstance(each, Reply):
+            yield each.model_copy(update={"text": f"{each.text}\n\n{note}"})
+            return
+        said = said or isinstance(each, (str, Token))
+        yield each
+    yield Token(text=f"\n\n{note}" if said else note, checked=True)
 
 
 def answer(turn: Turn) -> Iterator[Emitted]:

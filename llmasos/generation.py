@@ -29,6 +29,8 @@ class Message(BaseModel):
 
     role: Role
     content: str
+    author: str = ""
+    """Who said it, where several people talk."""
     tool_calls: tuple[ToolCall, ...] = ()
     """What the assistant asked for in this message."""
     tool_call_id: str | None = None

@@ -231,6 +231,10 @@ class Jobs:
         self._database.flush()
         return Submitted(_new_job(row, request), new=True)
 
+    def checked(self, request: Request) -> Request:
+        """A request as it would be stored. Raises as `submit` does for one that is not taken."""
+        return self._acceptance.check(request)
+
     def find(self, job_id: str) -> Job:
         """One job. Raises UnknownJob."""
         with self._database.reading() as connection:

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from llmasos.errors import SettingsError
 
-Group = Literal["llmasos.agents", "llmasos.channels", "llmasos.webhooks", "llmasos.loaders"]
+Group = Literal[
+    "llmasos.agents", "llmasos.channels", "llmasos.sources", "llmasos.webhooks", "llmasos.loaders"
+]
 
 
 def names(group: Group) -> list[str]:

@@ -35,7 +35,8 @@ def budget(llm: LLM, options: Options) -> int:
 def windowed(history: Sequence[Message], tokens: int, llm: LLM) -> list[Message]:
     """The latest messages of a conversation that fit into so many tokens, oldest first."""
     kept: list[Message] = []
-    for message in reversed(history):
+    for said in reversed(history):
+        message = _signed(said)
         tokens -= llm.count_tokens(message.content) + PER_MESSAGE
         if tokens < 0:
             break
@@ -43,6 +44,13 @@ def windowed(history: Sequence[Message], tokens: int, llm: LLM) -> list[Message]
     if kept and kept[-1].role == "assistant":  # a conversation begins with a question
         kept.pop()
     return kept[::-1]
+
+
+def _signed(message: Message) -> Message:
+    """A message that says who wrote it, where that is known."""
+    if not message.author:
+        return message
+    return message.model_copy(update={"content": f"{message.author}: {message.content}"})
 
 
 def shortened(text: str, tokens: int, llm: LLM) -> str:

@@ -78,6 +78,8 @@ class Attachment(BaseModel):
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     media_type: str = "text/plain"
     text: str = ""
+    unread: str = ""
+    """Why its text could not be read; empty: it could."""
 
 
 class Request(BaseModel):

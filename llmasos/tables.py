@@ -110,6 +110,7 @@ messages = Table(
     Column("position", Double, nullable=False),
     Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
     Column("role", String(20), nullable=False),
+    Column("author", String(200), nullable=False, server_default=text("''")),
     Column("content", Text, nullable=False),
     Column("created_at", Double, nullable=False),
 )

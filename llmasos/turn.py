@@ -117,8 +117,8 @@ class Turn:
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """The files that came with it."""
-        return self.request.attachments
+        """The files that came with it, as far as they could be read."""
+        return tuple(each for each in self.request.attachments if not each.unread)
 
     @property
     def principal(self) -> Principal:

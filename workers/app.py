@@ -14,7 +14,7 @@ from agents.catalog import Catalog, load_catalog
 from knowledge import KnowledgeBase
 from llmasos import plugins
 from llmasos.bus import EventBus, open_bus
-from llmasos.channels import Channel
+from llmasos.channels import Channel, Source
 from llmasos.conversations import Conversations
 from llmasos.database import Database, require_schema
 from llmasos.errors import BrokerUnavailable
@@ -111,6 +111,7 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
         turns=turns,
         settings=settings.worker,
         limits=settings.jobs,
+        sources=load_sources(settings),
     )
     return WorkerParts(catalog, knowledge, fleet, mcp, means, Limits.from_settings(settings))
 
@@ -119,3 +120,9 @@ def load_channels(settings: Settings) -> dict[str, Channel]:
     """The channels that are set up, by their scheme. Raises SettingsError for a broken plug-in."""
     made = (make(settings) for _, make in plugins.load("llmasos.channels"))
     return {channel.scheme: channel for channel in made if channel is not None}
+
+
+def load_sources(settings: Settings) -> dict[str, Source]:
+    """The sources that are set up, by name. Raises SettingsError for a broken plug-in."""
+    made = (make(settings) for _, make in plugins.load("llmasos.sources"))
+    return {source.name: source for source in made if source is not None}

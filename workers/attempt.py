@@ -10,14 +10,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import structlog
 
 from llmasos import approvals, parts
 from llmasos.bus import EventBus
-from llmasos.channels import Channel, Draft, Outcome, Turnover
+from llmasos.channels import Channel, Draft, Outcome, Source, Turnover
 from llmasos.conversations import Conversations
 from llmasos.database import Database
 from llmasos.errors import (
@@ -45,6 +45,7 @@ from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.turn import Memory, Suspended, ToolJournal, Turn
 from workers.claims import Claim
 from workers.courier import Courier, Couriers, channel_of
+from workers.gathering import fill
 from workers.journal import DatabaseJournal, PostJournal
 from workers.keeper import Hold, Keeper
 from workers.outcomes import Outcomes
@@ -98,6 +99,7 @@ class Means:
     turns: Turns
     settings: WorkerSettings
     limits: JobSettings
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 class Attempt:
@@ -176,6 +178,7 @@ class Attempt:
 
     def _run_agent(self) -> Reply:
         """Run the agent; gives its reply. Raises Suspended when it waits for a person."""
+        self._claim = fill(self._means.database, self._means.sources, self._claim)
         job, means = self._claim.job, self._means
         memory = self._recall()
         draft = memory.decisions.get(REPLY_KEY)

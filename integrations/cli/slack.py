@@ -41,9 +41,10 @@ def show_manifest(
     url = _events_url(http) if http else None
 
     from agents.catalog import load_catalog  # late: agents need LangChain
-    from integrations.slack.manifest import first_examples, manifest
+    from integrations.slack.manifest import Wanted, first_examples, manifest
 
-    made = manifest(name, first_examples(load_catalog(chosen)), url)
+    prompts = first_examples(load_catalog(chosen))
+    made = manifest(Wanted(name, prompts, chosen.slack.commands, url))
     typer.echo(json.dumps(made, ensure_ascii=False, indent=2))
     if url is None:
         note(

@@ -2,12 +2,11 @@
 
 The same app serves Socket Mode (`socket_mode.py`) and signed HTTP events (`http.py`). Every event
 that nobody listens to is acknowledged: an unanswered one would be sent again and again, and in the
-end Slack would close the subscription. Start reading at `bolt_app`.
+end Slack would close the subscription. Start reading at `Edge`.
 """
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,29 +14,86 @@ import structlog
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.blocks import FEEDBACK_ACTION
 from integrations.slack.calls import as_token_error, explained
+from integrations.slack.commands import Commands
 from integrations.slack.desk import Desk
-from integrations.slack.intake import UNREACHED, Intake
+from integrations.slack.errands import UNREACHED, Errands
+from integrations.slack.home import CANCEL, RETRY, Home
+from integrations.slack.intake import Intake
+from integrations.slack.interactions import INTERACTIONS, Action, Interactions
+from integrations.slack.opinions import Opinions
+from integrations.slack.translate import House
 from llmasos.errors import ChannelUnavailable, SettingsError
 from llmasos.settings import SlackSettings
 
 log = structlog.get_logger()
+
+Next = Callable[[], Awaitable[BoltResponse]]
 
 UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
 """What Bolt, or we, stumble with over a payload that is not whole."""
 TIMEOUT = 8
 """Seconds to wait for Slack's Web API from the edge."""
 
-_ANY = re.compile(".*")
-Next = Callable[[], Awaitable[Any]]
+
+class Edge(AsyncMiddleware):
+    """Slack's edge: what Bolt hands every request to, and what is done after the answer.
+
+    No function of Bolt's own: for these it reads more of a body than is sure to be there.
+    """
+
+    def __init__(self, settings: SlackSettings, desk: Desk) -> None:
+        """Raises SettingsError as `bolt_app` does."""
+        self.errands = Errands()
+        home, opinions = Home(desk, self.errands), Opinions(desk)
+        actions: dict[str, Action] = {
+            FEEDBACK_ACTION: opinions.keep,
+            CANCEL: home.act,
+            RETRY: home.act,
+        }
+        self._intake = Intake(desk, settings, self.errands, home)
+        self._commands = Commands(desk)
+        self._interactions = Interactions(desk, self.errands, actions)
+        self.app = bolt_app(settings)
+        self.app.middleware(self)
+        self.app.error(_report)
+
+    async def async_process(
+        self, *, req: AsyncBoltRequest, resp: BoltResponse, next: Next
+    ) -> BoltResponse:
+        """Store what is asked, then answer Slack: whatever it is, it is acknowledged."""
+        who, answer = req.context.authorize_result, None
+        if who is not None and self._concerns_us(req.body):
+            client = req.context.client
+            house = await self._intake.house(str(who.team_id), str(who.bot_user_id), client)
+            answer = await self._act(req.body, house, client)
+        return BoltResponse(status=200, body=answer or "")
+
+    def _concerns_us(self, body: dict[str, Any]) -> bool:
+        if body.get("type") == "event_callback":
+            return self._intake.hears(body.get("event"))
+        return isinstance(body.get("command"), str) or body.get("type") in INTERACTIONS
+
+    async def _act(
+        self, body: dict[str, Any], house: House, client: AsyncWebClient
+    ) -> dict[str, Any] | None:
+        """Do what is asked; gives what Slack is answered with."""
+        if body.get("type") == "event_callback":
+            await self._intake.take(body["event"], house, client)
+            return None
+        if "command" in body:
+            said = await self._commands.answer(body, house)
+            return {"response_type": "ephemeral", "text": said}
+        return await self._interactions.take(body, house, client)
 
 
-def bolt_app(settings: SlackSettings, desk: Desk) -> AsyncApp:
+def bolt_app(settings: SlackSettings) -> AsyncApp:
     """The Bolt app; who sends requests is checked by what hands them over.
 
     Raises SettingsError when there is no bot token, or the environment makes Bolt another app.
@@ -63,54 +119,14 @@ def bolt_app(settings: SlackSettings, desk: Desk) -> AsyncApp:
         raise SettingsError(
             "SLACK_CLIENT_ID", "", "makes Bolt expect other tokens: remove it from the environment"
         )
-    register(app, Intake(desk, settings))
     return app
 
 
-def register(app: AsyncApp, intake: Intake) -> None:
-    """Let the intake have what the app receives."""
-
-    @app.middleware
-    async def take_in(
-        body: dict[str, Any], context: AsyncBoltContext, client: AsyncWebClient, next: Next
-    ) -> BoltResponse | None:
-        """Store what is asked before Slack is answered; let Bolt go on with the rest."""
-        if body.get("type") == "block_actions":
-            await next()
-            return None
-        event = body.get("event")
-        if body.get("type") == "event_callback" and isinstance(event, dict):
-            who = context.authorize_result
-            if who is not None:
-                await intake.take(event, str(who.team_id), str(who.bot_user_id), client)
-            if event.get("type") == "app_home_opened":
-                await next()
-                return None
-        return BoltResponse(status=200, body="")
-
-    @app.event("app_home_opened")
-    async def offer_prompts(event: dict[str, Any], client: AsyncWebClient) -> None:
-        await intake.offer_prompts(event, client)
-
-    @app.action(FEEDBACK_ACTION)
-    async def keep_opinion(
-        ack: Callable[[], Awaitable[Any]], body: dict[str, Any], context: AsyncBoltContext
-    ) -> None:
-        await ack()
-        await intake.keep_opinion(body, str(context.team_id))
-
-    @app.action({"action_id": _ANY})
-    async def ignore(ack: Callable[[], Awaitable[Any]]) -> None:
-        await ack()
-
-    @app.error
-    async def report(error: Exception) -> BoltResponse | None:
-        kind = type(error).__name__
-        log.error("slack.event_failed", kind=kind, error=str(error), next="Slack sends it again")
-        log.debug("slack.event_failed", exc_info=error)
-        return (
-            BoltResponse(status=400, body="unreadable") if isinstance(error, UNREADABLE) else None
-        )
+async def _report(error: Exception) -> BoltResponse | None:
+    kind = type(error).__name__
+    log.error("slack.event_failed", kind=kind, error=str(error), next="Slack sends it again")
+    log.debug("slack.event_failed", exc_info=error)
+    return BoltResponse(status=400, body="unreadable") if isinstance(error, UNREADABLE) else None
 
 
 def _authorize(client: AsyncWebClient) -> Callable[..., Awaitable[AuthorizeResult]]:

@@ -24,7 +24,7 @@ class SlackChannel:
     scheme = SCHEME
 
     def __init__(self, calls: Calls, pace: Pace, handover: Handover | None = None) -> None:
-        self._calls, self._pace, self._handover = calls, pace, handover
+        self.calls, self._pace, self._handover = calls, pace, handover
 
     def open(self, address: str, turn: Turnover, journal: Journal) -> SlackPost:
         """The post of a job at an address, found again if another worker began it.
@@ -32,7 +32,7 @@ class SlackChannel:
         Raises ChannelRefused when the address is not one of Slack's, and LeaseLost.
         """
         place = parse(address)
-        messages = Messages(self._calls, place, turn, journal, self._pace.settle_seconds)
+        messages = Messages(self.calls, place, turn, journal, self._pace.settle_seconds)
         uploads = Uploads(messages, journal, self._pace.settle_seconds)
         return SlackPost(messages, uploads, place, turn, self._pace, self._handover)
 

@@ -2,15 +2,15 @@
 
 from integrations.app import Doors
 from integrations.slack.desk import Desk
-from integrations.slack.manifest import first_examples
+from llmasos.corrections import Corrections
 
 
 def desk_of(doors: Doors) -> Desk:
     """The desk over the edges' common parts."""
     return Desk(
-        submit=doors.jobs.submit,
-        takes_part=doors.conversations.known,
-        record_feedback=doors.feedback.record,
-        agents=tuple(doors.catalog.names()),
-        prompts=first_examples(doors.catalog),
+        jobs=doors.jobs,
+        catalog=doors.catalog,
+        conversations=doors.conversations,
+        corrections=Corrections(doors.database, doors.jobs),
+        feedback=doors.feedback,
     )

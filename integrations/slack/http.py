@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from integrations.slack.app import UNREADABLE, bolt_app
+from integrations.slack.app import UNREADABLE, Edge
 from integrations.slack.desk import Desk
 from llmasos.settings import Settings
 
@@ -38,7 +38,7 @@ def slack_routes(settings: Settings, desk: Desk) -> list[Route]:
     if slack.bot_token is None or slack.signing_secret is None or slack.app_token is not None:
         return []
     receiver = _Receiver(
-        bolt_app(slack, desk),
+        Edge(slack, desk).app,
         slack.signing_secret.get_secret_value(),
         settings.web.max_body_bytes,
     )

@@ -1,118 +1,221 @@
-"""Intake: a message becomes a job before Slack is told that it arrived.
+"""Intake: what happens in Slack becomes a job, a cancellation or a correction before Slack is told.
 
-If the job cannot be stored, Slack gets no acknowledgement and delivers again. If it may not be
-taken at all (too long, not allowed), the person is told so, once. Start reading at `Intake.take`.
+Only what must not be lost is done before the acknowledgement; if it cannot be stored, Slack gets
+none and delivers again. The rest (notices, titles, prompts) are errands. Start reading at
+`Intake.take`.
 """
 
 import asyncio
-import re
 from collections import OrderedDict
-from typing import Any, cast
 
-import aiohttp
 import structlog
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.blocks import metadata
 from integrations.slack.desk import Desk
-from integrations.slack.markdown import escaped
-from integrations.slack.translate import HEARD, Event, House, addressed, to_request
-from llmasos.errors import IdempotencyConflict, UnknownJob, UsageError
-from llmasos.feedback import Opinion
+from integrations.slack.errands import Errands
+from integrations.slack.home import Home
+from integrations.slack.manifest import first_examples
+from integrations.slack.own_jobs import OwnJobs
+from integrations.slack.people import People
+from integrations.slack.refusing import refusal
+from integrations.slack.translate import (
+    Event,
+    House,
+    addressed,
+    to_deletion,
+    to_edit,
+    to_request,
+    to_stop,
+    viewed_channel,
+)
+from llmasos.errors import IdempotencyConflict, NotAllowed, UsageError
 from llmasos.jobs import Submitted
+from llmasos.request import Request
 from llmasos.settings import SlackSettings
 
 log = structlog.get_logger()
 
+HEARD = (
+    "agent_session_stopped",
+    "app_context_changed",
+    "app_home_opened",
+    "app_mention",
+    "message",
+)
+"""The events that may be for us."""
 REMEMBERED = 1_000
-"""How many refused messages are remembered, so that a repeat is not answered again."""
-UNREACHED = (SlackClientError, aiohttp.ClientError, OSError, TimeoutError)
-"""What a call that went wrong raises in the SDK's asynchronous client."""
-_OPINION = re.compile(r"(good|bad):([0-9A-Za-z_-]{1,64})")
+"""How many refused messages, and views that people have open, are remembered."""
+TITLE = 60
+"""Characters of a session's title."""
 
 
 class Intake:
     """Takes events in, for one bot."""
 
-    def __init__(self, desk: Desk, settings: SlackSettings) -> None:
-        self._desk, self._settings = desk, settings
-        self._told: OrderedDict[tuple[object, object], None] = OrderedDict()
+    def __init__(self, desk: Desk, settings: SlackSettings, errands: Errands, home: Home) -> None:
+        self._desk, self._settings, self._errands, self._home = desk, settings, errands, home
+        named = [user for agent in desk.catalog for user in agent.users or ()]
+        named += [f"group:{each}" for each in settings.operators if each.startswith("S")]
+        needed = any(each.startswith("group:") for each in named)
+        self._people = People(errands, needed=needed)
+        self._told: OrderedDict[object, None] = OrderedDict()
+        self._viewed: OrderedDict[str, str] = OrderedDict()
 
-    async def take(self, event: Event, team: str, bot_user: str, client: AsyncWebClient) -> None:
-        """Store the job that an event makes, if it makes one.
+    def hears(self, event: object) -> bool:
+        """Whether an event may be for us."""
+        return isinstance(event, dict) and event.get("type") in HEARD
 
-        team, bot_user: the installation. Raises whatever kept the job from being stored.
+    async def take(self, event: Event, house: House, client: AsyncWebClient) -> None:
+        """Do what an event that `hears` lets through asks for.
+
+        Raises whatever kept it from being stored.
         """
-        if event.get("type") not in HEARD:
-            return
-        house = House(team, bot_user, self._settings, self._desk.agents, self._desk.takes_part)
+        match event.get("type"):
+            case "agent_session_stopped":
+                await self._stopped(event, house, client)
+            case "app_context_changed":
+                self._view(event)
+            case "app_home_opened":
+                self._opened(event, house, client)
+            case _:
+                await self._message(event, house, client)
+
+    async def house(self, team: str, bot_user: str, client: AsyncWebClient) -> House:
+        """What must be known of our side. team, bot_user: the installation."""
+        return House(
+            team,
+            bot_user,
+            self._settings,
+            tuple(self._desk.catalog.names()),
+            self._desk.conversations.known,
+            await self._people.groups(client),
+            self._viewed,
+        )
+
+    async def _message(self, event: Event, house: House, client: AsyncWebClient) -> None:
+        match event.get("subtype"):
+            case "message_changed":
+                await self._edited(event, house, client)
+            case "message_deleted":
+                await self._deleted(event, house)
+            case _:
+                await self._said(event, house, client)
+
+    async def _said(self, event: Event, house: House, client: AsyncWebClient) -> None:
         try:
             submitted = await asyncio.to_thread(self._store, event, house)
         except IdempotencyConflict:
             log.info("slack.twin", channel=event.get("channel"))  # it has its job already
         except UsageError as error:
-            await self._tell(event, house, error, client)
+            in_channel = event.get("type") == "message" and event.get("channel_type") != "im"
+            if not (in_channel and addressed(event, house.bot_user)):  # its twin is answered
+                self._tell(error, event, str(event.get("ts")), client)
         else:
             if submitted is not None:
                 log.info("slack.received", job=submitted.job.id, new=submitted.new)
+                if submitted.new:
+                    self._entitle(submitted.job.request, event, client)
 
     def _store(self, event: Event, house: House) -> Submitted | None:
         request = to_request(event, house)
-        return self._desk.submit(request) if request else None
+        return self._desk.jobs.submit(request) if request else None
 
-    async def _tell(
-        self, event: Event, house: House, error: UsageError, client: AsyncWebClient
-    ) -> None:
-        """Say in the thread why a message was not taken."""
-        log.info("slack.refused", channel=event.get("channel"), error=type(error).__name__)
-        in_channel = event.get("type") == "message" and event.get("channel_type") != "im"
-        if in_channel and addressed(event, house.bot_user):
-            return  # its twin, the mention, is answered
-        place = (event.get("channel"), event.get("ts"))
-        if place in self._told:
+    async def _edited(self, event: Event, house: House, client: AsyncWebClient) -> None:
+        edit = to_edit(event, house)
+        if edit is None:
             return
-        self._told[place] = None
+        try:
+            await asyncio.to_thread(self._desk.corrections.edit, edit.request, edit.said, edit.at)
+        except UsageError as error:
+            place = {**event["message"], "channel": event.get("channel")}
+            self._tell(error, place, str(event.get("ts")), client)
+
+    async def _deleted(self, event: Event, house: House) -> None:
+        said = to_deletion(event, house)
+        if said is not None:
+            job = await asyncio.to_thread(self._desk.corrections.delete, said)
+            if job is not None:
+                log.info("slack.question_deleted", job=job.id)
+
+    async def _stopped(self, event: Event, house: House, client: AsyncWebClient) -> None:
+        """Stop what runs in a session: one's own jobs, an operator everybody's."""
+        stop = to_stop(event, house)
+        if stop is None:
+            return
+        own = OwnJobs(self._desk, f"slack:{house.team}:{stop.user}", house.runs_it(stop.user))
+        try:
+            stopped = await asyncio.to_thread(own.stop, stop.conversation)
+        except NotAllowed as error:
+            place = {"channel": stop.channel, "ts": stop.thread}
+            self._tell(error, place, str(event.get("event_ts")), client)
+            return
+        log.info("slack.stopped_by_user", jobs=stopped)
+        self._errands.run(
+            "session",
+            client.agents_sessions_setStatus(
+                channel_id=stop.channel, thread_ts=stop.thread, status="active"
+            ),
+        )
+
+    def _view(self, event: Event) -> None:
+        found = viewed_channel(event)
+        if found is not None:
+            user, channel = found
+            self._viewed[user] = channel
+            self._viewed.move_to_end(user)
+            while len(self._viewed) > REMEMBERED:
+                self._viewed.popitem(last=False)
+
+    def _opened(self, event: Event, house: House, client: AsyncWebClient) -> None:
+        if event.get("tab") == "messages":
+            self._offer_prompts(event, client)
+        elif event.get("tab") == "home":
+            self._errands.run("home", self._home.publish(str(event.get("user")), house, client))
+
+    def _offer_prompts(self, event: Event, client: AsyncWebClient) -> None:
+        """Offer messages to someone who opens the bot's direct messages."""
+        examples = first_examples(self._desk.catalog)[:4]
+        prompts = [{"title": each[:75], "message": each} for each in examples]
+        if prompts:
+            self._errands.run(
+                "prompts",
+                client.assistant_threads_setSuggestedPrompts(
+                    channel_id=str(event.get("channel")), title="Try one of these", prompts=prompts
+                ),
+            )
+
+    def _entitle(self, request: Request, event: Event, client: AsyncWebClient) -> None:
+        """Open the session of a direct message that begins one, with its question as title."""
+        if event.get("channel_type") != "im" or event.get("thread_ts"):
+            return
+        title = " ".join(request.text.split())
+        self._errands.run(
+            "session",
+            client.agents_sessions_setStatus(
+                channel_id=str(event["channel"]),
+                thread_ts=str(event["ts"]),
+                status="processing",
+                title=title if len(title) <= TITLE else f"{title[: TITLE - 1]}…",
+                initiator_user_id=str(event["user"]),
+            ),
+        )
+
+    def _tell(self, error: UsageError, place: Event, at: str, client: AsyncWebClient) -> None:
+        """Say in a thread why something was not done; once for whatever happened `at` that time."""
+        log.info("slack.refused", channel=place.get("channel"), error=type(error).__name__)
+        what = (place.get("channel"), at)
+        if what in self._told:
+            return
+        self._told[what] = None
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
-        try:
-            await client.chat_postMessage(
-                channel=str(event["channel"]),
-                thread_ts=str(event.get("thread_ts") or event["ts"]),
-                text=escaped(f"⚠️ {error}")[:3_900],
+        self._errands.run(
+            "notice",
+            client.chat_postMessage(
+                channel=str(place.get("channel")),
+                thread_ts=str(place.get("thread_ts") or place.get("ts")),
+                text=refusal(error, self._settings),
                 metadata=metadata("", 0, final=True),
-            )
-        except UNREACHED as failed:
-            log.warning("slack.notice_lost", error=_reason(failed))
-
-    async def offer_prompts(self, event: Event, client: AsyncWebClient) -> None:
-        """Offer messages to someone who opens the bot's direct messages."""
-        prompts = [{"title": each[:75], "message": each} for each in self._desk.prompts[:4]]
-        if event.get("tab") != "messages" or not prompts:
-            return
-        try:
-            await client.assistant_threads_setSuggestedPrompts(
-                channel_id=str(event.get("channel")), title="Try one of these", prompts=prompts
-            )
-        except UNREACHED as failed:
-            log.warning("slack.prompts_not_set", error=_reason(failed))
-
-    async def keep_opinion(self, body: dict[str, Any], team: str) -> None:
-        """Keep what a person thinks of an answer."""
-        found = _OPINION.fullmatch(str(body["actions"][0].get("value", "")))
-        user = body.get("user") or {}
-        if not found or not user.get("id"):
-            return
-        principal = f"slack:{user.get('team_id') or team}:{user['id']}"
-        opinion, job_id = cast(Opinion, found.group(1)), found.group(2)
-        try:
-            await asyncio.to_thread(self._desk.record_feedback, job_id, principal, opinion)
-        except UnknownJob:
-            log.warning("slack.feedback_unknown_job", job=job_id)
-
-
-def _reason(error: Exception) -> str:
-    """An error of the SDK without the texts that it may carry."""
-    if isinstance(error, SlackApiError):
-        return str(error.response.get("error"))
-    return type(error).__name__
+            ),
+        )

@@ -71,7 +71,7 @@ class SlackPost:
             self.interval = pace.stream_interval
         self._status = ""
         self._status_at = 0.0
-        self._status_shown = begun and address.dm
+        self._status_shown = address.dm  # the door shows one at once
         self._quiet_until = 0.0
         self._log = log.bind(job=turn.job_id)
 

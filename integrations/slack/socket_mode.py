@@ -12,10 +12,10 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from integrations.slack.app import TIMEOUT, bolt_app, identify
+from integrations.slack.app import TIMEOUT, Edge, identify
 from integrations.slack.calls import as_token_error, explained
 from integrations.slack.desk import Desk
-from integrations.slack.intake import UNREACHED
+from integrations.slack.errands import UNREACHED
 from llmasos.errors import ChannelUnavailable, SettingsError
 from llmasos.settings import SlackSettings
 
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 PATIENCE = 60.0
 """Seconds without a connection after which the process gives up."""
+FAREWELL = 5.0
+"""Seconds for what is still to be said when the process ends."""
 LOOK = 5.0
 """Seconds between two looks at the connection."""
 
@@ -61,8 +63,8 @@ async def serve(settings: SlackSettings, desk: Desk, stop: asyncio.Event) -> Non
     )
     who = await identify(client)
     first = await _first_url(client, app_token)
-    app = bolt_app(settings, desk)
-    handler = AsyncSocketModeHandler(app, app_token, web_client=client)
+    edge = Edge(settings, desk)
+    handler = AsyncSocketModeHandler(edge.app, app_token, web_client=client)
     handler.client.wss_uri = first
     try:
         await handler.connect_async()  # type: ignore[no-untyped-call]
@@ -70,6 +72,7 @@ async def serve(settings: SlackSettings, desk: Desk, stop: asyncio.Event) -> Non
         await _watch(handler, stop)
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]
+        await edge.errands.finish(FAREWELL)
     log.info("slack.stopped")
 
 

@@ -1,17 +1,20 @@
 """From a Slack event to a `Request`: who asks, what, of which agent, and where the answer goes.
 
 Pure: the event and the `House` in, a request or nothing out. Events are hostile until read here.
-Start reading at `to_request`.
+What needs a call to Slack (names, files, what was said before) is only named here; the worker has
+it gathered (`gather.py`). Start reading at `to_request`.
 """
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 
 from integrations.slack.address import CHANNEL, MEMBER, TS, Address
-from llmasos.request import Principal, Request
+from integrations.slack.people import Groups
+from llmasos.corrections import Said
+from llmasos.request import Attachment, Principal, Request
 from llmasos.settings import SlackSettings
 
 HEARD = ("app_mention", "message")
@@ -19,6 +22,17 @@ HEARD = ("app_mention", "message")
 PLAIN = (None, "file_share", "thread_broadcast")
 """Subtypes of messages that a person has just written."""
 
+SOURCE = "slack"
+"""The `source` in the metadata of requests that come from here."""
+MOST_FILES = 20
+"""How many of a message's files are looked at: more than are taken, so that more are refused."""
+
+_AT_VIEW = re.compile(
+    r"\b(?:this|that|the|current|open) (?:channel|conversation|discussion)\b"
+    r"|(?:这个|该|本|当前)(?:频道|讨论)",
+    re.IGNORECASE,
+)
+"""Words that point to what the person is looking at."""
 _TOKEN = re.compile(r"<([^<>\n]*)>")
 _PREFIX = re.compile(r"\s*([A-Za-z][\w -]{0,62}?)\s*[::]\s*")
 
@@ -36,6 +50,52 @@ class House:
     agents: Collection[str]
     takes_part: Callable[[str], bool]
     """Whether there is a conversation with this id."""
+    groups: Groups = field(default_factory=dict)
+    viewed: Mapping[str, str] = field(default_factory=dict)
+    """The channel that a person has open beside the bot's direct messages."""
+
+    def conversation(self, channel: str, thread: str) -> str:
+        """The id of a thread's conversation."""
+        return f"slack:{self.team}:{channel}:{thread}"
+
+    def key(self, channel: str, ts: str) -> str:
+        """The idempotency key of the job that a message makes."""
+        return f"slack:{self.team}:{channel}:{ts}"
+
+    def person(self, user: str, team: str, channel: str | None) -> Principal:
+        """A member of a workspace, as the one who asks."""
+        return Principal(
+            id=f"slack:{team}:{user}",
+            team=team,
+            channel=channel,
+            groups=self.groups.get(user, ()) if team == self.team else (),
+            member=team == self.team or team in self.settings.partners,
+        )
+
+    def runs_it(self, user: str) -> bool:
+        """Whether a person is one of the operators."""
+        return not {user, *self.groups.get(user, ())}.isdisjoint(self.settings.operators)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A person has changed a message."""
+
+    request: Request
+    """As it reads now."""
+    said: Said
+    at: float
+    """When, in seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A person has pressed Stop in a session of the agent view."""
+
+    channel: str
+    thread: str
+    user: str
+    conversation: str
 
 
 @dataclass(frozen=True)
@@ -55,26 +115,88 @@ def to_request(event: Event, house: House) -> Request | None:
     place = _place(event, house)
     if place is None or not _from_a_person(event, house):
         return None
-    raw = event.get("text")
-    raw = raw if isinstance(raw, str) else ""
-    conversation = f"slack:{house.team}:{place.channel}:{place.thread}"
-    if not (addressed(event, house.bot_user) or _follows_up(event, place, conversation, house)):
+    if not (addressed(event, house.bot_user) or _follows_up(event, place, house)):
         return None
-    agent, text = _agent(readable(raw, house.bot_user), place.channel, house)
+    return _request(event, place, house)
+
+
+def to_edit(event: Event, house: House) -> Edit | None:
+    """What a person has changed, of whatever message; None when nobody has changed any words."""
+    now, before = event.get("message"), event.get("previous_message")
+    if event.get("subtype") != "message_changed" or not isinstance(now, dict):
+        return None
+    if isinstance(before, dict) and before.get("text") == now.get("text"):
+        return None  # a link's preview came
+    where = {name: event.get(name) for name in ("channel", "channel_type")}
+    inner = {**now, **where, "type": "message", "edited": None}
+    place, at = _place(inner, house), event.get("ts")
+    if place is None or not _is(TS, at) or not _from_a_person(inner, house):
+        return None
+    return Edit(
+        _request(inner, place, house),
+        _said(place.channel, place.ts, place.thread, house),
+        float(str(at)),
+    )
+
+
+def to_deletion(event: Event, house: House) -> Said | None:
+    """The message that somebody has deleted; None when nobody has, or it was a bot's."""
+    before, channel, ts = (event.get(n) for n in ("previous_message", "channel", "deleted_ts"))
+    before = before if isinstance(before, dict) else {}
+    if event.get("subtype") != "message_deleted" or before.get("bot_id"):
+        return None
+    thread = before.get("thread_ts") or ts
+    if not (_is(CHANNEL, channel) and _is(TS, ts) and _is(TS, thread)):
+        return None
+    return _said(str(channel), str(ts), str(thread), house)
+
+
+def to_stop(event: Event, house: House) -> Stop | None:
+    """The session that somebody wants stopped."""
+    channel, thread, user = (event.get(name) for name in ("channel", "thread_ts", "user"))
+    if not (_is(CHANNEL, channel) and _is(TS, thread) and _is(MEMBER, user)):
+        return None
+    conversation = house.conversation(str(channel), str(thread))
+    return Stop(str(channel), str(thread), str(user), conversation)
+
+
+def viewed_channel(event: Event) -> tuple[str, str] | None:
+    """Who looks at which channel, of an `app_context_changed`; the channel is empty for none."""
+    user, context = event.get("user"), event.get("context")
+    if not _is(MEMBER, user) or not isinstance(context, dict):
+        return None
+    entities = context.get("entities")
+    for each in entities if isinstance(entities, list) else []:
+        if isinstance(each, dict) and each.get("type") == "slack#/types/channel_id":
+            channel = each.get("value")
+            if _is(CHANNEL, channel):
+                return str(user), str(channel)
+    return str(user), ""
+
+
+def _said(channel: str, ts: str, thread: str, house: House) -> Said:
+    return Said(house.conversation(channel, thread), float(ts), house.key(channel, ts))
+
+
+def _request(event: Event, place: _Place, house: House) -> Request:
+    raw = event.get("text")
+    text = readable(raw if isinstance(raw, str) else "", house.bot_user)
+    agent, text = chosen_agent(text, place.channel, house)
+    attachments, files = _files(event)
+    metadata: dict[str, Any] = {"source": SOURCE, "files": files}
+    viewed = house.viewed.get(place.user)
+    if place.dm and viewed and _AT_VIEW.search(text):
+        metadata["viewed"] = viewed
     return Request(
         agent=agent,
-        text="\n\n".join(part for part in (text, _files(event)) if part),
-        principal=Principal(
-            id=f"slack:{place.team}:{place.user}",
-            team=place.team,
-            channel=place.channel,
-            member=place.team == house.team,
-        ),
-        conversation=conversation,
+        text=text,
+        attachments=attachments,
+        principal=house.person(place.user, place.team, place.channel),
+        conversation=house.conversation(place.channel, place.thread),
         order=float(place.ts),
         reply_to=(str(Address(place.channel, place.thread, place.team, place.user, place.dm)),),
-        idempotency_key=f"slack:{house.team}:{place.channel}:{place.ts}",
-        metadata={"source": "slack"},
+        idempotency_key=house.key(place.channel, place.ts),
+        metadata=metadata,
     )
 
 
@@ -120,19 +242,20 @@ def _from_a_person(event: Event, house: House) -> bool:
     )
 
 
-def _follows_up(event: Event, place: _Place, conversation: str, house: House) -> bool:
+def _follows_up(event: Event, place: _Place, house: House) -> bool:
     """Whether it goes on with a thread of ours; people who talk to each other are left alone."""
     own = house.settings.channels.get(place.channel)
     wanted = house.settings.follow_up
     if own is not None and own.follow_up is not None:
         wanted = own.follow_up
     to_another = str(event.get("text") or "").lstrip().startswith("<@")
-    return bool(
-        wanted and event.get("thread_ts") and not to_another and house.takes_part(conversation)
-    )
+    if not wanted or to_another or not event.get("thread_ts"):
+        return False
+    begun_by_us = event.get("parent_user_id") == house.bot_user
+    return begun_by_us or house.takes_part(house.conversation(place.channel, place.thread))
 
 
-def _agent(text: str, channel: str, house: House) -> tuple[str, str]:
+def chosen_agent(text: str, channel: str, house: House) -> tuple[str, str]:
     """The agent that is asked, and the text without its name: `writing: shorten this`."""
     found = _PREFIX.match(text)
     if found:
@@ -148,15 +271,27 @@ def _folded(name: str) -> str:
     return re.sub(r"[ _-]+", "_", name.lower())
 
 
-def _files(event: Event) -> str:
-    """A note on the files of a message, which are not read yet."""
-    files = event.get("files")
-    names = [
-        " ".join(str(file.get("name") or "a file").split())[:200]
-        for file in (files if isinstance(files, list) else [])[:20]
-        if isinstance(file, dict)
+def _files(event: Event) -> tuple[tuple[Attachment, ...], list[dict[str, Any]]]:
+    """The files of a message, still empty, and where each one's content is."""
+    given = event.get("files")
+    files = [
+        f for f in (given if isinstance(given, list) else [])[:MOST_FILES] if isinstance(f, dict)
     ]
-    return "\n".join(f"attached: {name} (not read)" for name in names)
+    attachments = tuple(
+        Attachment(
+            name=" ".join(str(file.get("name") or "a file").split())[:200] or "a file",
+            media_type=str(file.get("mimetype") or "application/octet-stream")[:200],
+        )
+        for file in files
+    )
+    return attachments, [
+        {
+            "id": str(file.get("id") or "")[:50],
+            "url": str(file.get("url_private_download") or file.get("url_private") or "")[:1000],
+            "size": file.get("size") if isinstance(file.get("size"), int) else None,
+        }
+        for file in files
+    ]
 
 
 def readable(text: str, bot_user: str = "") -> str:

@@ -121,6 +121,7 @@ _SAID = {
         "I could not look this up: {name} does not work at the moment. Please try again later.",
         "暂时无法查询：{name} 目前不可用，请稍后再试。",
     ),
+    "unread": ("I could not read:", "无法读取："),
     "empty": (
         "I could not put an answer into words. Please try to say it differently.",
         "我没能组织出回答，请换一种说法再试。",

@@ -1,10 +1,10 @@
 """Settings of the Slack bot."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from llmasos.settings.kinds import Secret, Section
+from llmasos.settings.kinds import Secret, Section, Words
 
 
 class SlackChannelSettings(Section):
@@ -33,8 +33,19 @@ class SlackSettings(Section):
     """Whether it answers in a thread of its own without being mentioned again."""
     handoff: Annotated[str, StringConstraints(pattern=r"^[CGS][A-Z0-9]{1,30}$")] | None = None
     """Who is asked when a person is needed: a channel (`C0123`) or a user group (`S0123`)."""
+    commands: tuple[Literal["/ask", "/agent", "/jobs"], ...] = ("/ask", "/agent", "/jobs")
+    """Slash commands that `llmasos slack manifest` gives the app; leave out those that another app
+    of the workspace has."""
+    operators: Words = ()
+    """Members (`U0123`) or user groups (`S0123`) who run this installation: they may stop and retry
+    everybody's jobs, and refusals name them as those to ask."""
+    partners: Words = ()
+    """Workspaces of other organisations (`T0123`) whose people, met in Slack Connect channels,
+    count as members here. People of all others are refused."""
     channels: dict[str, SlackChannelSettings] = Field(default_factory=dict)
     """Settings of single channels, by id."""
+    max_file_bytes: int = Field(default=20_000_000, ge=1_000)
+    """Largest attached file that is read."""
     update_interval: float = Field(default=3.0, ge=0)
     """Seconds between two updates of a message in a channel (Slack advises 3)."""
     stream_seconds: float = Field(default=240.0, gt=0, le=290)

@@ -111,6 +111,7 @@ def _conversations() -> None:
         sa.Column("position", sa.Double, nullable=False),
         sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), nullable=False),
         sa.Column("role", sa.String(20), nullable=False),
+        sa.Column("author", sa.String(200), nullable=False, server_default=sa.text("''")),
         sa.Column("content", sa.Text, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
     )

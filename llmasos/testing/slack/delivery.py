@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
@@ -31,11 +32,27 @@ class Delivery:
     """The statuses of the HTTP answers; 0: none came."""
     seconds: list[float] = field(default_factory=list)
     """How long each acknowledgement took."""
+    answer: Json | None = None
+    """What the acknowledgement held."""
 
     @property
     def event(self) -> Json:
         """The event itself."""
         return dict(self.body.get("event", {}))
+
+    @property
+    def content_type(self) -> str:
+        """How it is sent over HTTP."""
+        form = "application/x-www-form-urlencoded"
+        return "application/json" if self.kind == "events_api" else form
+
+    def encoded(self) -> bytes:
+        """Its body over HTTP."""
+        if self.kind == "events_api":
+            return json.dumps(self.body).encode()
+        if self.kind == "slash_commands":
+            return urlencode(self.body).encode()
+        return urlencode({"payload": json.dumps(self.body)}).encode()
 
 
 class Courier:
@@ -52,7 +69,7 @@ class Courier:
         self.deliveries: list[Delivery] = []
         self.sockets: list[web.WebSocketResponse] = []
         self._turn: deque[web.WebSocketResponse] = deque()
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[Json | None]] = {}
         self.awake = asyncio.Event()
         """Cleared while Slack itself is away: nothing is sent then."""
         self.awake.set()
@@ -74,7 +91,8 @@ class Courier:
             await socket.close()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        for pause in (0.0, *self.pauses):
+        again = self.pauses if delivery.kind == "events_api" else ()  # Slack repeats nothing else
+        for pause in (0.0, *again):
             await asyncio.sleep(pause)
             await self.awake.wait()
             delivery.tries += 1
@@ -91,7 +109,7 @@ class Courier:
         socket = self._turn[0]
         self._turn.rotate(-1)
         envelope = str(uuid.uuid4())
-        acknowledged = asyncio.get_running_loop().create_future()
+        acknowledged: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope] = acknowledged
         again = delivery.tries > 1
         frame = {
@@ -104,7 +122,7 @@ class Courier:
         }
         try:
             await socket.send_json(frame)
-            await asyncio.wait_for(acknowledged, self.patience)
+            delivery.answer = await asyncio.wait_for(acknowledged, self.patience)
         except (TimeoutError, ConnectionError):
             return False
         finally:
@@ -113,8 +131,9 @@ class Courier:
 
     async def _post(self, delivery: Delivery) -> bool:
         """Send it to the URL; whether the answer was 2xx and in time."""
-        body = json.dumps(delivery.body).encode()
+        body = delivery.encoded()
         headers = signed_headers(body, self.signing_secret)
+        headers["Content-Type"] = delivery.content_type
         if delivery.tries > 1:
             headers["X-Slack-Retry-Num"] = str(delivery.tries - 1)
             headers["X-Slack-Retry-Reason"] = "http_error"
@@ -125,6 +144,8 @@ class Courier:
                 session.post(str(self.url), data=body, headers=headers) as answer,
             ):
                 delivery.answers.append(answer.status)
+                said = await answer.text()
+                delivery.answer = json.loads(said) if said.startswith("{") else None
                 return 200 <= answer.status < 300
         except (aiohttp.ClientError, TimeoutError):
             delivery.answers.append(0)
@@ -147,9 +168,10 @@ class Courier:
         try:
             async for frame in socket:
                 if frame.type == aiohttp.WSMsgType.TEXT:
-                    waiting = self._waiting.get(str(json.loads(frame.data).get("envelope_id")))
+                    told = json.loads(frame.data)
+                    waiting = self._waiting.get(str(told.get("envelope_id")))
                     if waiting and not waiting.done():
-                        waiting.set_result(None)
+                        waiting.set_result(told.get("payload") or None)
         finally:
             self.drop(socket)
         return socket

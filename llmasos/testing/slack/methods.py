@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from llmasos.testing.slack import uploads
+from llmasos.testing.slack import people, sessions, uploads, views
 from llmasos.testing.slack.checks import Refusal, check_blocks, check_content, check_metadata
 from llmasos.testing.slack.workspace import Channel, Json, Message, Workspace
 
@@ -227,8 +227,8 @@ def history(workspace: Workspace, arguments: Json) -> Json:
 def conversation_info(workspace: Workspace, arguments: Json) -> Json:
     """What a channel is."""
     channel = _place(workspace, arguments)
-    is_im = channel.kind == "im"
-    return {"channel": {"id": channel.id, "is_im": is_im, "is_archived": channel.archived}}
+    told = {"id": channel.id, "name": channel.id.lower(), "is_archived": channel.archived}
+    return {"channel": {**told, "is_im": channel.kind == "im", "is_member": channel.joined}}
 
 
 def user_info(workspace: Workspace, arguments: Json) -> Json:
@@ -250,13 +250,6 @@ def set_status(workspace: Workspace, arguments: Json) -> Json:
     place = (channel.id, str(arguments["thread_ts"]))
     workspace.statuses.setdefault(place, []).append(str(arguments["status"]))
     return {}
-
-
-def set_session_status(workspace: Workspace, arguments: Json) -> Json:
-    """Set an agent session's state."""
-    if arguments.get("status") not in ("processing", "active", "suspended", "closed"):
-        raise Refusal("invalid_arguments")
-    return set_status(workspace, arguments)
 
 
 def set_prompts(workspace: Workspace, arguments: Json) -> Json:
@@ -313,8 +306,10 @@ METHODS: dict[str, tuple[Method, str | None]] = {
     "users.info": (user_info, "users:read"),
     "assistant.threads.setStatus": (set_status, "chat:write"),
     "assistant.threads.setSuggestedPrompts": (set_prompts, "assistant:write"),
-    "agents.sessions.setStatus": (set_session_status, "chat:write"),
     "reactions.add": (add_reaction, "reactions:write"),
+    **people.METHODS,
+    **sessions.METHODS,
+    **views.METHODS,
     **uploads.METHODS,
     "chat.getPermalink": (permalink, None),
 }

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from llmasos.testing.slack import uploads
+from llmasos.testing.slack import files, uploads
 from llmasos.testing.slack.checks import Refusal
 from llmasos.testing.slack.delivery import Courier, Delivery
 from llmasos.testing.slack.faults import Fault
@@ -31,8 +31,9 @@ from llmasos.testing.slack.workspace import Json, Workspace
 T = TypeVar("T")
 
 SCOPES = (
-    "app_mentions:read,assistant:write,channels:history,channels:read,chat:write,files:write,groups:history,"
-    "im:history,metadata.message:read,mpim:history,reactions:write,users:read"
+    "app_mentions:read,assistant:write,channels:history,channels:read,chat:write,commands,files:read,"
+    "files:write,groups:history,groups:read,im:history,metadata.message:read,mpim:history,"
+    "reactions:write,usergroups:read,users:read"
 )
 
 
@@ -101,6 +102,8 @@ class SlackServer:
         app.router.add_get("/api/{method}", self._call)
         app.router.add_post("/upload/{file}", partial(uploads.take, self.workspace))
         app.router.add_get("/link/", self._courier.serve_socket)
+        app.router.add_get("/files/{file}", self._give_file)
+        app.router.add_post("/response/{id}", self._take_response)
         self._runner = web.AppRunner(app, shutdown_timeout=0.2)
         await self._runner.setup()
         await self._listen()
@@ -187,6 +190,17 @@ class SlackServer:
         if method == "chat.update":
             event = changed_event(event, channel, self.workspace.mint())
         self._send(event)
+
+    async def _give_file(self, request: web.Request) -> web.StreamResponse:
+        """A file's content; who may not have it gets a login page, as at Slack."""
+        token = request.headers.get("Authorization", "")[7:]
+        allowed = token == self.bot_token and "files:read" in self.scopes
+        return files.give(self.workspace, request.match_info["file"], allowed=allowed)
+
+    async def _take_response(self, request: web.Request) -> web.StreamResponse:
+        """A message to one person who gave a command."""
+        message = await request.json()
+        return files.take_response(self.workspace, request.match_info["id"], message)
 
     # The deliveries
 
@@ -297,7 +311,7 @@ async def _arguments(request: web.Request) -> Json:
         found |= json.loads(raw) if raw.strip() else {}
     else:
         found |= {k: v for k, v in (await request.post()).items() if isinstance(v, str)}
-    for name in ("blocks", "metadata", "prompts", "chunks", "files", "loading_messages"):
+    for name in ("blocks", "metadata", "prompts", "chunks", "files", "loading_messages", "view"):
         if isinstance(found.get(name), str):
             found[name] = json.loads(found[name])
     return found

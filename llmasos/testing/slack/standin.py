@@ -12,14 +12,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from llmasos.testing.slack.delivery import Delivery
+from llmasos.testing.slack.hands import Hands
 from llmasos.testing.slack.methods import changed_event, event_of
-from llmasos.testing.slack.server import SlackServer
 from llmasos.testing.slack.workspace import Channel, Json, Message
 
 T = TypeVar("T")
 
 
-class SlackStandIn(SlackServer):
+class SlackStandIn(Hands):
     """Slack on this machine. A context manager; it stops when the block ends."""
 
     def __init__(self, port: int = 0) -> None:
@@ -47,7 +47,7 @@ class SlackStandIn(SlackServer):
         bot = self.workspace.bot_user
         text = f"<@{bot}> {text}" if mention else text
         message, place = self._write(channel, text, user, thread_ts)
-        event = {**event_of(message, place, self.workspace.team), **fields}
+        event = {**self._event(message, place), **fields}
         if f"<@{bot}>" in text:
             self._send({**event, "type": "app_mention"})
         self._send(event)
@@ -58,7 +58,7 @@ class SlackStandIn(SlackServer):
     ) -> str:
         """A person writes to the bot alone; the message's `ts`."""
         message, place = self._write(self.im(user), text, user, thread_ts)
-        self._send({**event_of(message, place, self.workspace.team), **fields})
+        self._send({**self._event(message, place), **fields})
         return message.ts
 
     def im(self, user: str = "U0ANN") -> str:
@@ -71,9 +71,11 @@ class SlackStandIn(SlackServer):
         message = self.workspace.find(channel, ts)
         if message is None:
             raise LookupError(f"there is no message {ts} in {channel}")
+        before = message.as_json(with_metadata=False)
         message.text = text
         event = event_of(message, place, self.workspace.team)
-        self._send(changed_event(event, place, self.workspace.mint()))
+        changed = changed_event(event, place, self.workspace.mint())
+        self._send({**changed, "previous_message": before})
 
     def bot_says(self, channel: str, text: str, thread_ts: str | None = None) -> str:
         """Another bot writes in a channel."""
@@ -111,6 +113,11 @@ class SlackStandIn(SlackServer):
             ],
         }
         self._deliver(Delivery(body, kind="interactive"))
+
+    def _event(self, message: Message, place: Channel) -> Json:
+        event = event_of(message, place, self.workspace.team)
+        root = self.workspace.find(place.id, message.thread_ts)
+        return {**event, "parent_user_id": root.user} if root is not None else event
 
     def send_event(self, event: Json) -> str:
         """Any event; its id."""

@@ -72,6 +72,15 @@ class Message:
 
 
 @dataclass
+class File:
+    """A file that somebody attached."""
+
+    name: str
+    content: bytes
+    media_type: str
+
+
+@dataclass
 class Channel:
     """A channel or a direct message."""
 
@@ -97,6 +106,17 @@ class Workspace:
         self.lock = threading.RLock()
         self.channels: dict[str, Channel] = {}
         self.users: dict[str, Json] = {}
+        self.groups: dict[str, list[str]] = {}
+        """User groups: the members of each."""
+        self.sessions: dict[tuple[str, str], Json] = {}
+        """Sessions of the agent view: `status` and `title`, by channel and thread."""
+        self.views: dict[str, Json] = {}
+        """Open modals, by id, and homes, by their user's id."""
+        self.triggers: dict[str, float] = {}
+        """What may open a modal, and until when."""
+        self.files: dict[str, File] = {}
+        self.responses: dict[str, list[Json]] = {}
+        """What was sent to each response URL."""
         self.statuses: dict[tuple[str, str | None], list[str]] = {}
         self.prompts: list[Json] = []
         self.ephemerals: list[Json] = []

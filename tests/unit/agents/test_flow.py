@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from llmasos.agent import Agent
 from llmasos.errors import AgentBroke, AgentDefinitionError, ToolFailed
 from llmasos.events import Reply, Token, ToolCall
-from llmasos.flow import emissions
+from llmasos.flow import emissions, run
 from llmasos.request import Attachment
 from llmasos.settings import GuardSettings
 from llmasos.testing.turns import reply_of
@@ -216,3 +216,22 @@ def test_a_model_sees_no_personal_data_and_the_answer_has_it(ask):
 
     assert "eva@example.com" not in turn.llm.backend.calls[0].messages[-1].content
     assert reply.text == "Yes, eva@example.com it is."
+
+
+def test_files_that_could_not_be_read_are_said_below_the_answer(ask):
+    files = (
+        Attachment(name="a.txt", text="abc"),
+        Attachment(name="tool.exe", unread="it cannot be read"),
+    )
+    turn = ask(CHATTER, "Sum this up", "It says abc.", attachments=files)
+
+    assert [each.name for each in turn.attachments] == ["a.txt"]
+    assert reply_of(turn).text == "It says abc.\n\nI could not read:\ntool.exe: it cannot be read"
+
+
+def test_of_a_file_alone_that_could_not_be_read_only_that_is_said(ask):
+    files = (Attachment(name="tool.exe", unread="it cannot be read"),)
+
+    emitted = list(run(ask(CHATTER, "", "Never said", attachments=files)))
+
+    assert emitted == [Token(text="I could not read:\ntool.exe: it cannot be read", checked=True)]

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from integrations.slack.desk import Desk
 from integrations.slack.http import PATH, slack_routes
@@ -13,32 +11,7 @@ from llmasos.errors import DatabaseUnavailable
 from llmasos.jobs import Jobs
 from llmasos.settings import Settings
 from llmasos.testing.slack import SlackStandIn, signed_headers
-
-
-class Door:
-    """The route as Slack meets it."""
-
-    def __init__(self, slack: SlackStandIn, settings: Settings, desk: Desk) -> None:
-        self.slack = slack
-        app = Starlette(routes=slack_routes(settings, desk))
-        self.http = TestClient(app, raise_server_exceptions=True)
-
-    def post(self, body: bytes, **headers: str) -> int:
-        signed = signed_headers(body, self.slack.signing_secret)
-        return self.http.post(PATH, content=body, headers=signed | headers).status_code
-
-    def event(self, **event: Any) -> int:
-        return self.post(json.dumps(self.slack.envelope(event)).encode())
-
-    def mention(self, text: str = "Hi?", ts: str = "1760000000.000100", **more: Any) -> int:
-        fields = {"channel": "C0GENERAL", "user": "U0ANN", "team": "T0TEAM", "ts": ts}
-        return self.event(type="app_mention", text=f"<@U0BOT> {text}", **fields, **more)
-
-
-@pytest.fixture
-def door(slack: SlackStandIn, slack_settings: Callable[..., Settings], desk: Desk) -> Door:
-    slack.echo = False
-    return Door(slack, slack_settings(), desk)
+from tests.unit.slack.conftest import Door
 
 
 def test_a_mention_is_stored_before_it_is_acknowledged(door: Door, jobs: Jobs) -> None:
@@ -145,9 +118,12 @@ def test_a_mention_its_twin_and_a_retry_make_one_job(door: Door, jobs: Jobs) -> 
 
 
 def test_what_cannot_be_stored_is_not_acknowledged(
-    slack: SlackStandIn, slack_settings: Callable[..., Settings], jobs: Jobs, broken: Any
+    make_door: Callable[..., Door],
+    slack_settings: Callable[..., Settings],
+    jobs: Jobs,
+    broken: Any,
 ) -> None:
-    door = Door(slack, slack_settings(), broken(DatabaseUnavailable("sqlite://", "is locked"), 1))
+    door = make_door(slack_settings(), broken(DatabaseUnavailable("sqlite://", "is locked"), 1))
 
     first, second = door.mention(), door.mention()
 
@@ -156,9 +132,8 @@ def test_what_cannot_be_stored_is_not_acknowledged(
 
 
 def test_nothing_is_acknowledged_while_slack_does_not_say_who_we_are(
-    slack: SlackStandIn, slack_settings: Callable[..., Settings], desk: Desk, jobs: Jobs
+    slack: SlackStandIn, door: Door, jobs: Jobs
 ) -> None:
-    door = Door(slack, slack_settings(), desk)
     slack.bot_token = "xoxb-another"
 
     first = door.mention()
@@ -178,6 +153,7 @@ def test_a_message_that_cannot_be_taken_is_answered_once(door: Door, jobs: Jobs)
     for kind in ("app_mention", "message", "app_mention"):
         assert door.event(type=kind, channel_type="channel", text=text, **fields) == 200
 
+    door.slack.wait(lambda: [m for m in door.slack.messages("C0GENERAL", ts) if m.bot_id], 30)
     [notice] = [m for m in door.slack.messages("C0GENERAL", ts) if m.bot_id]
     assert "200" in notice.text
     assert notice.payload["final"] is True

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from integrations.cli.slack import app
 from integrations.slack import manifest as module
-from integrations.slack.manifest import EVENTS, SCOPES, manifest
-from integrations.slack.translate import HEARD
+from integrations.slack.intake import HEARD
+from integrations.slack.manifest import EVENTS, SCOPES, Wanted, manifest
 from llmasos.errors import UsageError
 from llmasos.settings import Settings
 from llmasos.testing.slack.methods import METHODS
@@ -19,7 +19,7 @@ NEEDS = {name: scope for name, (_, scope) in METHODS.items() if scope}
 
 
 def test_socket_mode_needs_no_address() -> None:
-    made = manifest("Helper", ["Shorten this text"], None)
+    made = manifest(Wanted("Helper", ["Shorten this text"]))
 
     assert made["settings"]["socket_mode_enabled"] is True
     assert "request_url" not in json.dumps(made)
@@ -29,7 +29,7 @@ def test_socket_mode_needs_no_address() -> None:
 def test_over_http_events_and_buttons_go_to_our_route() -> None:
     url = "https://bot.example/slack/events"
 
-    made = manifest("Helper", [], url)["settings"]
+    made = manifest(Wanted("Helper", url=url))["settings"]
 
     assert made["socket_mode_enabled"] is False
     assert made["event_subscriptions"]["request_url"] == url
@@ -53,9 +53,9 @@ def test_the_scopes_cover_every_method_that_the_code_calls() -> None:
 
 
 def test_the_events_are_those_that_are_heard() -> None:
-    heard = {event.partition(".")[0] for event in EVENTS}
+    subscribed = {event.partition(".")[0] for event in EVENTS}
 
-    assert heard == {*HEARD, "app_home_opened"}
+    assert subscribed == set(HEARD)
 
 
 @pytest.fixture

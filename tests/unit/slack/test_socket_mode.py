@@ -1,7 +1,5 @@
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,30 +15,7 @@ from llmasos.feedback import Feedback
 from llmasos.jobs import Jobs
 from llmasos.settings import Settings
 from llmasos.testing.slack import Fault, SlackStandIn
-
-
-@contextmanager
-def bot(settings: Settings, desk: Desk) -> Iterator[None]:
-    """The bot in Socket Mode, on a thread."""
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(socket_mode.serve(settings.slack, desk, stop))
-        except BaseException as error:  # noqa: BLE001  (it is raised again below)
-            failed.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.run_until_complete(asyncio.sleep(0.01))
-        loop.close()
-    assert not failed, failed
+from tests.unit.slack.conftest import bot
 
 
 @pytest.fixture
@@ -63,12 +38,12 @@ def test_a_mention_with_its_twin_makes_one_job_and_both_are_acknowledged(
 def test_what_cannot_be_stored_is_delivered_again_and_then_stored(
     slack: SlackStandIn, settings: Settings, jobs: Jobs, broken: Any
 ) -> None:
-    slack.redeliver_after(0.05, patience=1.0)
+    slack.redeliver_after(0.05, 0.05, 0.05, patience=2.0)
     with bot(settings, broken(DatabaseUnavailable("sqlite://", "is locked"), 1)):
         slack.dm("Hi?")
-        slack.wait(lambda: slack.deliveries[0].acknowledged)
+        slack.wait(lambda: slack.deliveries[0].acknowledged, 30)
 
-    assert slack.deliveries[0].tries == 2
+    assert slack.deliveries[0].tries > 1
     assert len(jobs.list()) == 1
 
 
@@ -125,7 +100,10 @@ def test_opening_the_messages_tab_offers_prompts(
         slack.open_messages_tab()
         slack.wait(lambda: len(slack.workspace.prompts) == 2)
 
-    assert [p["message"] for p in slack.workspace.prompts[0]["prompts"]] == list(desk.prompts)
+    assert [p["message"] for p in slack.workspace.prompts[0]["prompts"]] == [
+        "How long do refunds take?",
+        "Shorten this text",
+    ]
 
 
 def test_prompts_that_cannot_be_set_disturb_nobody(

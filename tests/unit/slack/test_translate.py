@@ -132,12 +132,20 @@ def test_the_agent_is_named_bound_or_the_default(text: str, agent: str, rest: st
     assert (made.agent, made.text) == (agent, rest)
 
 
-def test_files_are_named_and_said_not_to_be_read() -> None:
-    files = [{"name": "bill\n.pdf"}, {"id": "F1"}, "what"]
+def test_files_go_along_to_be_read_later() -> None:
+    at = {"id": "F1", "url_private": "https://files.slack.com/a", "size": 3}
+    files = [{"name": "bill\n.pdf", "mimetype": "application/pdf", **at}, {"id": "F2"}, "what"]
 
     made = request({**DM, "text": "", "subtype": "file_share", "files": files})
 
-    assert made.text == "attached: bill .pdf (not read)\nattached: a file (not read)"
+    assert [(each.name, each.media_type) for each in made.attachments] == [
+        ("bill .pdf", "application/pdf"),
+        ("a file", "application/octet-stream"),
+    ]
+    assert made.metadata["files"] == [
+        {"id": "F1", "url": "https://files.slack.com/a", "size": 3},
+        {"id": "F2", "url": "", "size": None},
+    ]
 
 
 @pytest.mark.parametrize(

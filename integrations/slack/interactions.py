@@ -1,0 +1,131 @@
+"""Interactions: buttons that are pressed, the shortcut, and its modal.
+
+Each is read here, every part of it checked, and handed to who acts on it; what must not be lost is
+stored before Slack is answered. Who presses a button is asked for their rights again: its value is
+seen by every client. Start reading at `Interactions.take`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from integrations.slack.address import MEMBER
+from integrations.slack.ask_about import QUESTION, SHORTCUT, modal, to_request
+from integrations.slack.commands import TROUBLE
+from integrations.slack.desk import Desk
+from integrations.slack.errands import Errands
+from integrations.slack.translate import House
+from llmasos.errors import StateError, UsageError
+from llmasos.request import Principal
+
+log = structlog.get_logger()
+
+INTERACTIONS = ("block_actions", "message_action", "view_submission")
+"""Their types."""
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """A button that somebody has pressed."""
+
+    action: str
+    value: str
+    user: str
+    principal: Principal
+    """Who pressed it."""
+    channel: str
+    message_ts: str
+    """The message that it stands in; empty where it stands in none."""
+    trigger: str
+    """What opens a modal within three seconds."""
+    body: Mapping[str, Any]
+    """The whole of it, unchecked."""
+
+
+Action = Callable[[Pressed, House, AsyncWebClient], Awaitable[None]]
+
+
+class Interactions:
+    """Takes interactions in, for one bot.
+
+    actions: who acts on a button, by its `action_id`.
+    """
+
+    def __init__(self, desk: Desk, errands: Errands, actions: Mapping[str, Action]) -> None:
+        self._desk, self._errands, self._actions = desk, errands, actions
+
+    async def take(self, body: Json, house: House, client: AsyncWebClient) -> Json | None:
+        """Act on an interaction; gives what Slack is answered with, None for nothing.
+
+        Raises whatever kept it from being stored.
+        """
+        match body.get("type"):
+            case "block_actions":
+                await self._press(body, house, client)
+            case "message_action" if body.get("callback_id") == SHORTCUT:
+                self._open_modal(body, client)
+            case "view_submission":
+                return await self._submit(body, house)
+        return None
+
+    async def _press(self, body: Json, house: House, client: AsyncWebClient) -> None:
+        pressed = to_pressed(body, house)
+        act = self._actions.get(pressed.action) if pressed else None
+        if pressed is not None and act is not None:
+            await act(pressed, house, client)
+
+    def _open_modal(self, body: Json, client: AsyncWebClient) -> None:
+        view, trigger = modal(body), body.get("trigger_id")
+        if view is not None and isinstance(trigger, str):
+            self._errands.run("modal", client.views_open(trigger_id=trigger, view=view))
+
+    async def _submit(self, body: Json, house: House) -> Json | None:
+        view = body.get("view")
+        if not isinstance(view, dict) or view.get("callback_id") != SHORTCUT:
+            return None
+        try:
+            request = to_request(body, house)
+            if request is not None:
+                job = (await asyncio.to_thread(self._desk.jobs.submit, request)).job
+                log.info("slack.asked_about", job=job.id)
+        except UsageError as error:
+            return _wrong(str(error))
+        except StateError:
+            return _wrong(TROUBLE)
+        return None
+
+
+def to_pressed(body: Mapping[str, Any], house: House) -> Pressed | None:
+    """The button that an interaction names; None when it names none."""
+    actions, user = body.get("actions"), _table(body.get("user"))
+    first = _table(actions[0]) if isinstance(actions, list) and actions else {}
+    who, team = str(user.get("id") or ""), str(user.get("team_id") or house.team)
+    if not (MEMBER.fullmatch(who) and MEMBER.fullmatch(team)):
+        return None
+    container = _table(body.get("container"))
+    channel = _table(body.get("channel")).get("id") or container.get("channel_id") or ""
+    ts = _table(body.get("message")).get("ts") or container.get("message_ts") or ""
+    return Pressed(
+        action=str(first.get("action_id") or ""),
+        value=str(first.get("value") or "")[:2_000],
+        user=who,
+        principal=house.person(who, team, str(channel)[:50] or None),
+        channel=str(channel)[:50],
+        message_ts=str(ts)[:50],
+        trigger=str(body.get("trigger_id") or "")[:200],
+        body=body,
+    )
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _wrong(why: str) -> Json:
+    """The modal stays open and says why."""
+    return {"response_action": "errors", "errors": {QUESTION: why[:2_000]}}

@@ -1,0 +1,38 @@
+"""What people think of an answer, by the buttons below it."""
+
+import asyncio
+import re
+from typing import cast
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from integrations.slack.desk import Desk
+from integrations.slack.interactions import Pressed
+from integrations.slack.translate import House
+from llmasos.errors import UnknownJob
+from llmasos.feedback import Opinion
+
+log = structlog.get_logger()
+
+_OPINION = re.compile(r"(good|bad):([0-9A-Za-z_-]{1,64})")
+
+
+class Opinions:
+    """Keeps opinions."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def keep(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+        """Keep what a person thinks of an answer. Raises a StateError when it cannot be kept."""
+        found = _OPINION.fullmatch(pressed.value)
+        if not found:
+            return
+        opinion, job_id = cast(Opinion, found.group(1)), found.group(2)
+        try:
+            await asyncio.to_thread(
+                self._desk.feedback.record, job_id, pressed.principal.id, opinion
+            )
+        except UnknownJob:
+            log.warning("slack.feedback_unknown_job", job=job_id)
