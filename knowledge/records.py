@@ -67,6 +67,8 @@ class StoredChunk:
     id: int
     source: str
     chunk: Chunk
+    origin: str = ""
+    """Where the document was read."""
 
 
 @dataclass(frozen=True)

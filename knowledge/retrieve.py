@@ -7,6 +7,7 @@ for several. Knows neither disk nor principals. Start reading at `retrieve`.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
+from urllib.parse import urlsplit
 
 from knowledge.calibration import DEFAULT, Calibration, below
 from knowledge.embedding import Vectors
@@ -132,6 +133,7 @@ def _passage(
         collection=collection,
         source=f"{chunk.source}#{anchor}" if anchor else chunk.source,
         title=chunk.chunk.title,
+        url=_page(chunk.origin),
         text=piece.text,
         span=(piece.start, piece.end),
         score=found.score,
@@ -144,3 +146,10 @@ def _passage(
             reranked=again.get((found.view, found.row)) if again else None,
         ),
     )
+
+
+def _page(origin: str) -> str | None:
+    """The page that a document was read from, if it may be shown: it bears no secret."""
+    parts = urlsplit(origin)
+    open_to_see = parts.scheme in ("http", "https") and not (parts.query or "@" in parts.netloc)
+    return origin if open_to_see else None

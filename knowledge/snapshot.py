@@ -23,7 +23,7 @@ FORMAT = 3
 """The layout in `store.py`; a collection of another one is refused."""
 ROWS = 4096
 """Chunks that are read at a time."""
-CHUNK = "chunks.id, source, chunks.title, anchor, text, start, end"
+CHUNK = "chunks.id, source, chunks.title, anchor, text, start, end, origin"
 LIVE = "FROM chunks JOIN documents ON documents.id = document AND live"
 
 
@@ -247,4 +247,4 @@ def unpacked(data: bytes) -> Ids:
 
 
 def _stored(row: Sequence[object]) -> StoredChunk:
-    return StoredChunk(row[0], row[1], Chunk(*row[2:]))  # type: ignore[arg-type]
+    return StoredChunk(row[0], row[1], Chunk(*row[2:7]), row[7])  # type: ignore[arg-type]

@@ -96,6 +96,7 @@ class _Answer:
                 title=passage.title,
                 quote=passage.text[start:end],
                 score=passage.score,
+                url=passage.url,
             )
             for passage, start, end in self._cited
         )

@@ -40,6 +40,8 @@ class Passage(BaseModel):
     """POSIX path of the document, ending in the file's name, with an optional `#fragment`."""
     title: str
     """The document's title and the headings above the passage, joined by ` › `."""
+    url: str | None = None
+    """The page that the document was fetched from; null for a file."""
     text: str
     """The passage itself, as it stands in the extracted text of the document."""
     span: tuple[int, int]

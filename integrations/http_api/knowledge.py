@@ -72,6 +72,8 @@ async def search(doors: Here, collection: str, body: Search) -> dict[str, list[d
 def shown(passage: Passage, *, explain: bool) -> dict[str, Any]:
     """A passage as callers see it. explain: with how it was found."""
     inside = {"collection"} if explain else {"collection", "similarity", "explanation"}
+    if passage.url is None:
+        inside.add("url")
     return passage.model_dump(mode="json", exclude=inside)
 
 

@@ -9,6 +9,7 @@ import pytest
 from knowledge import KnowledgeBase
 from knowledge.pages import fetch
 from llmasos.errors import UnreadableDocument
+from llmasos.request import LOCAL
 from llmasos.settings import KnowledgeSettings
 from llmasos.testing.retrieval import HashingEmbedder
 
@@ -29,6 +30,8 @@ class _Pages(BaseHTTPRequestHandler):
             location = "/help/refunds"
         elif self.path == "/large":
             body = b"x" * 200_000
+        elif self.path.startswith("/private"):
+            body = PAGE.replace("two", "three").encode()
         elif self.path == "/notes":
             kind, body = "text/plain", b"Plain notes."
         self.send_response(302 if location else 404 if self.path == "/missing" else 200)
@@ -121,3 +124,19 @@ def test_a_page_is_mirrored_and_read_without_its_menu(site, tmp_path):
     (document,) = knowledge.documents("help")
     assert (document.source, document.title) == ("127.0.0.1/help/refunds.html", "Refunds")
     assert knowledge.sync("help").unchanged == [document.source]
+
+
+def test_a_passage_of_a_page_leads_to_it_unless_its_address_holds_a_secret(site, tmp_path):
+    knowledge = KnowledgeBase(tmp_path / "knowledge", HashingEmbedder(), OPEN)
+    note = tmp_path / "refunds.txt"
+    note.write_text("Refunds take two weeks.")
+    open_page, secret = f"{site}/help/refunds", f"{site}/private?token=abc"
+
+    knowledge.sync("help", [open_page, secret, str(note)])
+
+    found = knowledge.search("refunds", collections=["help"], principal=LOCAL, k=3)
+    assert {each.source.rpartition("/")[2]: each.url for each in found} == {
+        "refunds.html": open_page,
+        "private.html": None,
+        "refunds.txt": None,
+    }
