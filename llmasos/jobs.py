@@ -135,9 +135,9 @@ class Job:
             "agent": self.agent,
             "status": str(self.status),
             "attempts": self.attempts,
-            "created_at": _iso(self.created_at),
-            "started_at": _iso(self.started_at),
-            "finished_at": _iso(self.finished_at),
+            "created_at": iso(self.created_at),
+            "started_at": iso(self.started_at),
+            "finished_at": iso(self.finished_at),
             "waiting_for": self.waiting_for,
             "approval": self.waiting.as_json() if self.waiting else None,
             "reply": self.reply.as_json() if self.reply else None,
@@ -544,7 +544,8 @@ def _forget_outcome(connection: Connection, job_id: str) -> None:
     connection.execute(tool_calls.delete().where(tool_calls.c.job_id == job_id, unknown))
 
 
-def _iso(seconds: float | None) -> str | None:
+def iso(seconds: float | None) -> str | None:
+    """A time as JSON shows it."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

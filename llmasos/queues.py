@@ -56,6 +56,8 @@ def used(settings: Settings) -> dict[Queue, str]:
     found = {Queue.INTERACTIVE: "whoever waits for an answer"}
     for hook in settings.webhooks:
         found.setdefault(hook.queue, f"the webhook '{hook.name}'")
+    for schedule in settings.schedules:
+        found.setdefault(Queue.BATCH, f"the schedule '{schedule.name}'")
     return found
 
 

@@ -177,6 +177,15 @@ approvals = Table(
     Column("decided_at", Double),
 )
 
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("times", String(400), nullable=False),  # cron expression and time zone
+    Column("since", Double, nullable=False),  # when it was first seen with these
+    Column("last_at", Double),  # the last due time that was seen to
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -17,19 +17,23 @@ from llmasos.bus import EventBus, open_bus
 from llmasos.channels import Channel, Source
 from llmasos.conversations import Conversations
 from llmasos.database import Database, require_schema
-from llmasos.errors import BrokerUnavailable
-from llmasos.jobs import Dispatcher
+from llmasos.errors import BrokerUnavailable, SettingsError, nearest
+from llmasos.jobs import Dispatcher, Jobs
 from llmasos.mcp import McpServers
 from llmasos.pool import Fleet
 from llmasos.pool.reports import Reporter
 from llmasos.queues import Limits
+from llmasos.request import AUTO
 from llmasos.sandbox import Sandbox
+from llmasos.schedules import Schedules
 from llmasos.settings import Settings
 from llmasos.system import addresses
 from workers.attempt import Means
+from workers.courier import channel_of
 from workers.dispatcher import CeleryDispatcher
 from workers.process import serve_worker
 from workers.runner import Runner, worker_name
+from workers.scheduler import Scheduler
 from workers.turns import CatalogTurns, Equipment
 
 log = structlog.get_logger()
@@ -70,10 +74,13 @@ def run_worker(settings: Settings) -> None:
     log.info("worker.composed", agents=parts.catalog.names(), channels=[*parts.means.channels])
     name = worker_name(socket.gethostname(), os.getpid())
     reporter = Reporter(parts.fleet, parts.means.bus, name)
+    scheduler = _scheduler(settings, parts)
     reporter.start()
+    scheduler.start()
     try:
         serve_worker(parts.means, where.broker_url, parts.limits, settings.jobs.keep_days)
     finally:
+        scheduler.stop()
         reporter.stop()
         parts.close()
 
@@ -114,6 +121,30 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
         sources=load_sources(settings),
     )
     return WorkerParts(catalog, knowledge, fleet, mcp, means, Limits.from_settings(settings))
+
+
+def _scheduler(settings: Settings, parts: WorkerParts) -> Scheduler:
+    """Who submits by the clock. Raises SettingsError for an agent or channel that is not there."""
+    catalog, means = parts.catalog, parts.means
+    for each in settings.schedules:
+        if each.agent not in (AUTO, *catalog.names()):
+            hint = nearest(each.agent, tuple(catalog.names()))
+            named = f"schedules.{each.name}.agent"
+            raise SettingsError(named, repr(each.agent), f"there is no such agent.{hint}")
+        for address in each.reply_to:
+            if channel_of(means.channels, address) is None:
+                known = f"Known: {', '.join(sorted(means.channels)) or 'none'}."
+                named = f"schedules.{each.name}.reply_to"
+                raise SettingsError(named, repr(address), f"no channel is set up for it. {known}")
+    jobs = Jobs(
+        means.database,
+        means.dispatcher,
+        settings.jobs,
+        agents=catalog.names(),
+        schemes=means.channels,
+        may_use=catalog.may_use,
+    )
+    return Scheduler(Schedules(means.database, settings.schedules), jobs)
 
 
 def load_channels(settings: Settings) -> dict[str, Channel]:

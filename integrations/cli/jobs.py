@@ -1,6 +1,7 @@
 """`llmasos jobs`: what was asked and what became of it."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -10,9 +11,10 @@ import typer
 from integrations.cli.console import Json, note, print_json, print_table, printable, settings
 from llmasos.channels import how_to_decide
 from llmasos.database import Database, require_schema
-from llmasos.jobs import Dispatcher, Job, Jobs, JobStatus
+from llmasos.jobs import Dispatcher, Job, Jobs, JobStatus, iso
 from llmasos.queues import Limits
 from llmasos.request import LOCAL
+from llmasos.schedules import Schedules
 from llmasos.settings import Settings
 from llmasos.system import addresses
 from workers.inline import InlineDispatcher
@@ -106,6 +108,39 @@ def decline(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
         note(f"Declined: job {job.id} will not do it.")
 
 
+@app.command()
+def schedules(context: typer.Context, as_json: Json = False) -> None:
+    """The messages that are sent by the clock, the next to come first."""
+    here = settings(context)
+    with Database(here.state_url) as database:
+        require_schema(database)
+        found = Schedules(database, here.schedules).upcoming(time.time())
+    if as_json:
+        print_json(
+            [
+                {
+                    **each.schedule.model_dump(mode="json"),
+                    "next_at": iso(each.next_at),
+                    "last_at": iso(each.last_at),
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [
+        (
+            each.schedule.name,
+            each.schedule.cron,
+            each.schedule.timezone,
+            each.schedule.agent,
+            _minute(each.next_at),
+            _minute(each.last_at),
+        )
+        for each in found
+    ]
+    print_table(("NAME", "CRON", "TIMEZONE", "AGENT", "NEXT (UTC)", "LAST (UTC)"), rows)
+
+
 @contextmanager
 def _jobs(here: Settings) -> Iterator[Jobs]:
     """The jobs of this home, whether a system runs or not; a worker is woken if one does."""
@@ -161,6 +196,10 @@ def _state(job: Job) -> str:
 
 def _when(job: Job) -> str:
     return str(job.as_json()["created_at"])[:19].replace("T", " ")
+
+
+def _minute(seconds: float | None) -> str:
+    return (iso(seconds) or "never")[:16].replace("T", " ")
 
 
 def _cut(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ Read once, at start-up, and passed down. Start reading at `Settings` and `load`.
 
 from llmasos.settings.agents import AgentOverride, AgentsSettings
 from llmasos.settings.guards import GuardSettings
-from llmasos.settings.jobs import BudgetSettings, JobSettings, WorkerSettings
+from llmasos.settings.jobs import BudgetSettings, JobSettings, ScheduleSettings, WorkerSettings
 from llmasos.settings.kinds import DEFAULT_MODEL, EMBEDDED, PREFIX, Secret, Url
 from llmasos.settings.knowledge import KnowledgeSettings
 from llmasos.settings.loading import (
@@ -53,6 +53,7 @@ __all__ = [
     "LLMSettings",
     "McpSettings",
     "ModelAlias",
+    "ScheduleSettings",
     "Secret",
     "Settings",
     "SlackChannelSettings",

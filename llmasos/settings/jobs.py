@@ -1,9 +1,12 @@
 """Settings of jobs, and of the workers that do them."""
 
-from pydantic import Field
+from typing import Annotated
 
-from llmasos.request import Queue
-from llmasos.settings.kinds import Queues, Section
+from pydantic import AfterValidator, Field, StringConstraints
+
+from llmasos import cron
+from llmasos.request import AUTO, Queue
+from llmasos.settings.kinds import Queues, Section, Words
 
 
 class WorkerSettings(Section):
@@ -32,6 +35,23 @@ class WorkerSettings(Section):
         """How many threads may run jobs of `batch`, the default filled in."""
         most = self.threads if Queue.INTERACTIVE not in self.queues else max(1, self.threads // 2)
         return min(self.batch_threads or most, self.threads)
+
+
+class ScheduleSettings(Section):
+    """`[[schedules]]`: a message that is sent by the clock."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    """What it is called. It asks as `schedule:NAME`."""
+    cron: Annotated[str, StringConstraints(max_length=200), AfterValidator(cron.check)]
+    """When: minute, hour, day of month, month, day of week, as in `0 9 * * 1-5`."""
+    text: Annotated[str, StringConstraints(min_length=1)]
+    """The message."""
+    agent: str = AUTO
+    """Who answers; `auto` lets the router choose."""
+    reply_to: Words = ()
+    """Where the answer goes: `slack:C0123ABCD`, a URL. Empty: only the job has it."""
+    timezone: Annotated[str, AfterValidator(cron.check_zone)] = "UTC"
+    """By whose clock, as in `Europe/Berlin`."""
 
 
 class BudgetSettings(Section):

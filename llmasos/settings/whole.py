@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, PrivateAttr
+from pydantic import AfterValidator, BeforeValidator, PrivateAttr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from llmasos.settings.agents import AgentsSettings, tables_of_agents
 from llmasos.settings.guards import GuardSettings
-from llmasos.settings.jobs import JobSettings, WorkerSettings
+from llmasos.settings.jobs import JobSettings, ScheduleSettings, WorkerSettings
 from llmasos.settings.kinds import PREFIX
 from llmasos.settings.knowledge import KnowledgeSettings
 from llmasos.settings.mcp import McpSettings
@@ -16,6 +16,13 @@ from llmasos.settings.models import EmbeddingSettings, EngineSettings, HubSettin
 from llmasos.settings.slack import SlackSettings
 from llmasos.settings.web import WebSettings
 from llmasos.settings.webhooks import CallbackSettings, WebhookSettings
+
+
+def _named_apart(schedules: tuple[ScheduleSettings, ...]) -> tuple[ScheduleSettings, ...]:
+    names = [each.name for each in schedules]
+    if len(set(names)) < len(names):
+        raise ValueError("two schedules have the same name")
+    return schedules
 
 
 class Settings(BaseSettings):
@@ -54,6 +61,8 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     jobs: JobSettings = JobSettings()
     guards: GuardSettings = GuardSettings()
+    schedules: Annotated[tuple[ScheduleSettings, ...], AfterValidator(_named_apart)] = ()
+    """Messages that are sent by the clock, one `[[schedules]]` each."""
     web: WebSettings = WebSettings()
     slack: SlackSettings = SlackSettings()
     webhooks: tuple[WebhookSettings, ...] = ()

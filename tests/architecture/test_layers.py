@@ -16,6 +16,7 @@ FENCES = {
     "tantivy": ["knowledge/keywords.py"],
     "celery": ["workers/"],
     "kombu": ["workers/"],
+    "cronsim": ["llmasos/cron.py"],
     "slack_bolt": ["integrations/slack/"],
     "slack_sdk": ["integrations/slack/"],
     "redis": ["llmasos/bus.py", "llmasos/rates.py"],

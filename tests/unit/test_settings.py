@@ -63,6 +63,12 @@ def test_agents_may_be_a_list_or_tables(make_settings: Make) -> None:
             "the environment variable NOT_THERE is not set",
         ),
         ("[[webhooks]]\nname = 'A B'\nsecret = 'x'", "webhooks.0.name = 'A B'"),
+        ("[[schedules]]\nname = 'a'\ncron = '61 * * * *'\ntext = 'x'", "Bad minute"),
+        (
+            "[[schedules]]\nname = 'a'\ncron = '* * * * *'\ntext = 'x'\ntimezone = 'Mars'",
+            "is no time zone",
+        ),
+        (2 * "[[schedules]]\nname = 'a'\ncron = '* * * * *'\ntext = 'x'\n", "the same name"),
     ],
 )
 def test_a_mistake_is_named_with_its_value_and_what_is_allowed(

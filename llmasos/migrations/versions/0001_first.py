@@ -25,6 +25,13 @@ def upgrade() -> None:
         sa.Column("decided_at", sa.Double),
     )
     op.create_table(
+        "schedules",
+        sa.Column("name", sa.String(200), primary_key=True),
+        sa.Column("times", sa.String(400), nullable=False),
+        sa.Column("since", sa.Double, nullable=False),
+        sa.Column("last_at", sa.Double),
+    )
+    op.create_table(
         "leases",
         sa.Column("name", sa.String(200), primary_key=True),
         sa.Column("holder", sa.String(120), nullable=False),
