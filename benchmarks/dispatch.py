@@ -1,10 +1,11 @@
 """How soon an agent starts after its job was submitted, against a bare Celery no-op task.
 
-Both run on one broker in one run, in turns: a real Valkey, a real worker process each. Goal: at
-most 1.5 times the bare task's median. Also jobs a second with an agent that does nothing, against
-the bare task with a result (goal: at least 0.7 times).
+Both run on one broker in one run, in turns: a real worker process each. Goal: at most 1.5 times the
+bare task's median. Also jobs a second with an agent that does nothing, against the bare task with a
+result (goal: at least 0.7 times). The broker is a Valkey of its own unless another is named, such
+as a RabbitMQ; that Valkey then still carries events, results and marks for both.
 
-    python benchmarks/dispatch.py [--rounds 300] [--database postgresql://…]
+    python benchmarks/dispatch.py [--rounds 300] [--database postgresql://…] [--broker amqp://…]
 """
 
 import argparse
@@ -49,7 +50,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        options.broker = valkey_url(port, "bench")
+        options.valkey = valkey_url(port, "bench")
+        options.broker = options.broker or options.valkey
         options.database = options.database or f"sqlite:///{folder}/state.db"
         with Database(options.database) as database:
             migrate(database)
@@ -70,23 +72,25 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--burst", type=int, default=400)
     parser.add_argument("--database")
-    parser.add_argument("--broker", help=argparse.SUPPRESS)
+    parser.add_argument("--broker", help="used by nobody else: a vhost or a number of its own")
+    parser.add_argument("--valkey", help=argparse.SUPPRESS)
     parser.add_argument("--serve", choices=("ours", "bare"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def _start(name: str, options: argparse.Namespace) -> "subprocess.Popen[bytes]":
-    addresses = ("--broker", options.broker, "--database", options.database)
+    addresses = ["--broker", options.broker, "--database", options.database]
+    addresses += ["--valkey", options.valkey]
     return subprocess.Popen((sys.executable, __file__, "--serve", name, *addresses))
 
 
 def _report(options: argparse.Namespace) -> None:
     until_up = Retry(ConstantBackoff(0.1), 100)
-    marks = redis.Redis.from_url(options.broker, socket_timeout=90.0, retry=until_up)
+    marks = redis.Redis.from_url(options.valkey, socket_timeout=90.0, retry=until_up)
     database = Database(options.database)
     dispatcher = CeleryDispatcher(options.broker)
     jobs = Jobs(database, dispatcher, JobSettings(), ["noop"], [], lambda name, who: True)
-    bare = _bare(options.broker)
+    bare = _bare(options)
 
     def submit() -> None:
         jobs.submit(Request(agent="noop", text="x"))
@@ -139,8 +143,9 @@ def _rate(marks: Any, kind: str, act: Callable[[], None], count: int) -> float:
     return count / (last - before)
 
 
-def _bare(broker: str, mark: Callable[[], object] | None = None) -> Celery:
-    application = Celery("bare", broker=broker, backend=broker, set_as_current=False)
+def _bare(options: argparse.Namespace, mark: Callable[[], object] | None = None) -> Celery:
+    addresses = {"broker": options.broker, "backend": options.valkey}
+    application = Celery("bare", **addresses, set_as_current=False)
     application.conf.update(
         task_default_queue="bare",
         worker_enable_remote_control=False,
@@ -159,8 +164,8 @@ def _bare(broker: str, mark: Callable[[], object] | None = None) -> Celery:
 
 
 def _serve_bare(options: argparse.Namespace) -> None:
-    mark = _marker(options.broker, "bare")
-    application = _bare(options.broker, mark)
+    mark = _marker(options.valkey, "bare")
+    application = _bare(options, mark)
     application.Worker(
         pool="threads",
         concurrency=THREADS,
@@ -174,7 +179,7 @@ def _serve_bare(options: argparse.Namespace) -> None:
 
 def _serve_ours(options: argparse.Namespace) -> None:
     logs.configure("worker", "WARNING", "text")
-    mark = _marker(options.broker, "ours")
+    mark = _marker(options.valkey, "ours")
 
     @agent("noop")
     def noop(turn: Any) -> Any:
@@ -192,7 +197,7 @@ def _serve_ours(options: argparse.Namespace) -> None:
     means = Means(
         database=Database(options.database),
         dispatcher=CeleryDispatcher(options.broker),
-        bus=open_bus(options.broker),
+        bus=open_bus(options.valkey),
         channels={},
         turns=Turns(),
         settings=settings,
@@ -201,9 +206,9 @@ def _serve_ours(options: argparse.Namespace) -> None:
     serve_worker(means, options.broker)
 
 
-def _marker(broker: str, kind: str) -> Callable[[], object]:
+def _marker(valkey: str, kind: str) -> Callable[[], object]:
     """Reports a start: the time is taken before it is sent."""
-    client = redis.Redis.from_url(broker)
+    client = redis.Redis.from_url(valkey)
     return lambda: client.rpush(f"started:{kind}", repr(time.time()))
 
 

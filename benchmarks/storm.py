@@ -5,7 +5,8 @@ senders of signed webhooks that repeat themselves; kills, hangs and breaks parts
 (`weather.py`); then waits for calm and counts. Goals: no job lost, doubled or stuck. Lost: taken
 and never answered. Doubled: a second answer in a Slack thread, a second job of one webhook, or two
 different callbacks for it; a callback that is sent again bears the same `webhook-id` and counts as
-repeated. Stuck: a job that is not at its end.
+repeated. Stuck: a job that is not at its end. An answer of the model may also be a plain word that
+it failed, when the engine was away for longer than a job is tried again; those are counted apart.
 
     python benchmarks/storm.py [--jobs 500] [--seconds 60] [--seed N] [--broker URL]
         [--database URL] [--engine URL --engine-key KEY] [--spare PART …]
@@ -17,20 +18,15 @@ ours to kill. The database must be empty.
 
 import argparse
 import json
-import os
 import random
 import secrets
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,17 +35,15 @@ from typing import Any
 import httpx
 from sqlalchemy import func, or_, select
 from standardwebhooks.webhooks import Webhook
+from upped import found, running
 from weather import Weather
 
 from integrations.webhooks.generic import sign
-from llmasos import system
 from llmasos.database import Database
-from llmasos.processes import TETHER
 from llmasos.tables import jobs
 from llmasos.testing.slack import SlackStandIn
 from llmasos.testing.slack.delivery import Delivery
 
-COMMAND = (sys.executable, "-m", "integrations.cli.main")
 SECRET = "the-secret-of-the-storm"
 SHARE_OF_HOOKS, SHARE_OF_MODEL, SHARE_REPEATED, SHARE_REFUSED = 0.4, 0.04, 0.2, 0.05
 PATIENCE = 600.0
@@ -127,7 +121,7 @@ def main() -> None:
     ):
         folder = Path(options.keep or scratch)
         _lay_out(folder, options, slack, receiver)
-        with _running(folder):
+        with running(folder):
             storm = Storm(folder / ".llmasos", options, slack, receiver)
             storm.run()
             state = options.database or f"sqlite:///{folder}/.llmasos/state.db"
@@ -155,10 +149,6 @@ def _options() -> argparse.Namespace:
 def _lay_out(
     folder: Path, options: argparse.Namespace, slack: SlackStandIn, receiver: "Receiver"
 ) -> None:
-    home = folder / ".llmasos"
-    home.mkdir(parents=True)
-    models = Path(os.environ.get("LLMASOS_HOME", ".llmasos")).resolve() / "models"
-    (home / "models").symlink_to(models)
     (folder / "storm_agents.py").write_text(AGENTS)
     top = {"broker_url": options.broker, "database_url": options.database}
     engine = f'url = "{options.engine}"\napi_key = "{options.engine_key}"'
@@ -172,39 +162,6 @@ def _lay_out(
         else "",
     )
     (folder / "llmasos.toml").write_text(lines)
-
-
-@contextmanager
-def _running(folder: Path) -> Iterator[None]:
-    """`llmasos up`, in its folder."""
-    plain = {name: text for name, text in os.environ.items() if not name.startswith("LLMASOS_")}
-    with (folder / "up.log").open("w") as log:
-        process = subprocess.Popen(
-            [*COMMAND, "up"], cwd=folder, env=plain, stdout=log, stderr=log, preexec_fn=TETHER
-        )
-    try:
-        _wait_until_ready(folder, process)
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        if process.wait(timeout=60) != 0:
-            sys.stderr.write((folder / "up.log").read_text()[-4000:])
-
-
-def _answers(folder: Path) -> bool:
-    found = system.find(folder / ".llmasos")
-    try:
-        return bool(found and httpx.get(f"{found.web_url}/readyz").status_code == 200)
-    except httpx.TransportError:
-        return False
-
-
-def _wait_until_ready(folder: Path, process: "subprocess.Popen[bytes]") -> None:
-    give_up = time.monotonic() + 300
-    while not _answers(folder):
-        if process.poll() is not None or time.monotonic() > give_up:
-            sys.exit("The system did not start.")
-        time.sleep(0.1)
 
 
 class Receiver:
@@ -254,9 +211,9 @@ class Storm:
     ) -> None:
         self._options, self._slack, self._receiver = options, slack, receiver
         self._chance = random.Random(options.seed)
-        self._web = str(_found(home).web_url)
+        self._web = str(found(home).web_url)
         self._weather = Weather(
-            random.Random(options.seed), lambda: _found(home).pids, slack, options.spare
+            random.Random(options.seed), lambda: found(home).pids, slack, options.spare
         )
         self._questions: list[Question] = []
         self._seconds = 0.0
@@ -363,14 +320,16 @@ class Storm:
                 harm["doubled"] += len(said) > 1
             harm["lost"] += self._taken(asked) and asked.answered is None
             harm["untaken"] += not self._taken(asked) and asked.answered is None
-            harm["wrong"] += bool(said) and asked.text is not None and asked.text not in said
+            failed = any(text.startswith("⚠️") for text in said)
+            harm["failed"] += failed and asked.text is None
+            harm["wrong"] += bool(said) and asked.text not in (None, *said)
             self._tell(asked, said)
         waits = sorted(each.answered - each.asked for each in self._questions if each.answered)
         tries = [each.tries for each in self._slack.deliveries]
         return {
             "seed": self._options.seed,
             "jobs": len(self._questions),
-            **{name: harm[name] for name in ("lost", "doubled", "wrong", "untaken")},
+            **{name: harm[name] for name in ("lost", "doubled", "wrong", "failed", "untaken")},
             "seconds": round(self._seconds, 1),
             "jobs_per_second": round(len(waits) / self._seconds, 1),
             "answered_p50_s": round(statistics.median(waits), 2),
@@ -391,18 +350,11 @@ def _about(delivery: Delivery, ts: str) -> bool:
     return delivery.event.get("ts") == ts
 
 
-def _found(home: Path) -> system.System:
-    found = system.find(home)
-    if found is None:
-        raise RuntimeError("`llmasos up` has ended")
-    return found
-
-
 def _stuck(url: str) -> dict[str, int]:
     """What the database says at the end: jobs, and those that are not at theirs."""
     with Database(url) as database, database.reading() as connection:
         every = connection.execute(select(func.count()).select_from(jobs)).scalar_one()
-        at_work = or_(jobs.c.unsettled, jobs.c.due_at.is_not(None), jobs.c.status != "succeeded")
+        at_work = or_(jobs.c.unsettled, jobs.c.due_at.is_not(None), jobs.c.finished_at.is_(None))
         stuck = connection.execute(select(jobs.c.id, jobs.c.status).where(at_work)).all()
     for row in stuck:
         print(f"stuck: {row}", file=sys.stderr)

@@ -64,12 +64,13 @@ def _old() -> Select[str]:
     """Ids of jobs that may go: finished, nothing left to do, nothing kept that stands on them."""
     before = bindparam("before", type_=Double)
     ended = [status.value for status in JobStatus if status.finished]
-    earlier, part = jobs.alias("earlier"), jobs.alias("part")
+    earlier, whole = jobs.alias("earlier"), jobs.alias("whole")
     kept_before = exists().where(
         earlier.c.conversation == jobs.c.conversation,
         tuple_(earlier.c.position, earlier.c.id) < tuple_(jobs.c.position, jobs.c.id),
         or_(earlier.c.finished_at.is_(None), earlier.c.finished_at >= before),
     )
+    kept_whole = exists().where(whole.c.id == jobs.c.parent, whole.c.finished_at.is_(None))
     query = select(jobs.c.id).where(
         jobs.c.created_at < before,
         jobs.c.finished_at < before,
@@ -77,7 +78,6 @@ def _old() -> Select[str]:
         ~jobs.c.unsettled,
         jobs.c.due_at.is_(None),
         ~kept_before,
+        ~kept_whole,
     )
-    for key in jobs.foreign_keys:  # a job that is part of another goes before it
-        query = query.where(~exists().where(part.c[key.parent.name] == jobs.c.id))
     return query.order_by(jobs.c.created_at, jobs.c.id).limit(BATCH)

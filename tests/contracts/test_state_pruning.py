@@ -142,3 +142,15 @@ def test_a_repeat_of_what_is_gone_is_a_new_job(database: Database, jobs: Jobs, m
     again = jobs.submit(Request(agent="echo", text="another", idempotency_key="once"))
 
     assert again.new
+
+
+def test_the_parts_of_a_job_stay_while_it_waits(database: Database, jobs: Jobs, make: Make) -> None:
+    whole = make(40, finished=False)
+    part = make(40)
+    table = metadata.tables["jobs"]
+    with database.writing() as connection:
+        connection.execute(update(table).where(table.c.id == part).values(parent=whole))
+
+    Pruner(database, keep_days=30).prune()
+
+    assert left(jobs) == {whole, part}
