@@ -23,11 +23,14 @@ from llmasos.pool import Fleet
 from llmasos.queues import Limits, told, unserved, used
 from llmasos.settings import Settings
 from llmasos.system import addresses
+from llmasos.tables import leases
 from workers.dispatcher import CeleryDispatcher
 
 log = structlog.get_logger()
 
 NOT_RUNNING = "no system runs in this home: start one with `llmasos up`, or name its address"
+
+UNHEARD = "nothing can be said of it while the state does not answer"
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,12 @@ class Doors:
 
     def checks(self) -> dict[str, str | None]:
         """What the system stands on: None where it answers, else why not."""
+        state = _why_not(self._try_state)
         return {
-            "state": _why_not(lambda: require_schema(self.database)),
+            "state": state,
             "broker": _why_not(lambda: self.bus.ping()),
-            "worker": _why_not(self._find_worker),
+            # Workers say there that they live: without it nobody hears them.
+            "worker": _why_not(self._find_worker) if state is None else UNHEARD,
             "engine": _why_not(self._ask_engines),
         }
 
@@ -73,6 +78,16 @@ class Doors:
         self.fleet.close()
         self.knowledge.close()
         self.database.close()
+
+    def _try_state(self) -> None:
+        """Whether the state can be read and written; a full disk is noticed by writing alone."""
+        require_schema(self.database)
+        now = self.database.now()
+        probe = self.database.insert(leases).values(name="probe", holder="readiness", until=now)
+        with self.database.writing(durable="later") as connection:
+            connection.execute(
+                probe.on_conflict_do_update(index_elements=["name"], set_={"until": now})
+            )
 
     def _ask_engines(self) -> None:
         """Whether texts can be generated and embedded."""

@@ -20,6 +20,7 @@ from urllib.request import ProxyHandler, build_opener
 import structlog
 
 from agents.catalog import load_catalog
+from integrations.http_api.exposure import check_host
 from integrations.supervisor import Part, Supervisor
 from integrations.switching import Engine, Switching
 from integrations.webhooks.hooks import load_hooks
@@ -58,6 +59,7 @@ def run(settings: Settings, config: str | None) -> None:
         _check_queues(settings)
         with Database(settings.state_url) as database:
             migrate(database)
+            check_host(settings.web.host, database)
         plan, engine, running = _plan(settings, config)
         told = _RunFile(settings.home, running)
         supervisor = Supervisor(plan, told.runs)
@@ -176,7 +178,7 @@ def _plan(settings: Settings, config: str | None) -> tuple[list[Part], Engine | 
         parts.append(Part(f"worker-{number}", (*own, "worker"), stage=WORK, patience=patience))
     port = _port(settings.web.host, settings.web.port, "web.port")
     parts.append(Part("web", (*own, "web", "--port", str(port)), stage=EDGE))
-    running = replace(running, web_url=f"http://{settings.web.host}:{port}")
+    running = replace(running, web_url=f"http://{_reached(settings.web.host)}:{port}")
     if settings.slack.bot_token and settings.slack.app_token:
         parts.append(Part("slack", (*own, "slack", "run"), stage=EDGE))
     return parts, engine, running
@@ -217,6 +219,13 @@ def _port(host: str, port: int, setting: str) -> int:
     if port_taken(host, port):
         raise PortInUse(host, port, setting)
     return port
+
+
+def _reached(host: str) -> str:
+    """Where this machine reaches a server that listens on an address."""
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # those stand for all that it has
+    host = every.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def _announce(web_url: str | None, stopped: threading.Event) -> None:

@@ -75,6 +75,10 @@ class Acceptance:
                 f"The message has {len(request.text)} characters, at most {limits.max_text} are "
                 "taken. Shorten it or attach the long part as a file."
             )
+        if request.history and request.conversation is not None:
+            raise InvalidRequest(
+                "Name a conversation that is kept here, or bring its history: not both."
+            )
         if len(request.attachments) > limits.max_attachments:
             raise InvalidRequest(
                 f"There are {len(request.attachments)} attachments, at most "
@@ -126,6 +130,7 @@ def fingerprint(request: Request) -> str:
         [attachment.model_dump() for attachment in request.attachments],
         request.principal.id,
         request.conversation,
+        [message.model_dump() for message in request.history],
         list(request.reply_to),
         str(request.metadata.get("digest", "")),
     ]

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 import structlog
-from sqlalchemy import Connection, RowMapping, func, or_, select, tuple_, update
+from sqlalchemy import Connection, RowMapping, func, or_, select, update
 
 from llmasos import approvals, budgets, parts
 from llmasos.acceptance import Acceptance, fingerprint
@@ -99,6 +99,11 @@ class Job:
     """The job that this one is a part of."""
     waiting_for: str | None = None
     """What holds it up, in words."""
+
+    @property
+    def owner(self) -> str:
+        """Who may see and stop it besides those who keep all jobs."""
+        return self.request.owner or self.request.principal.id
 
     @classmethod
     def of_row(
@@ -246,23 +251,23 @@ class Jobs:
         agent: str | None = None,
         limit: int = 50,
         before: str | None = None,
+        owner: str | None = None,
     ) -> list[Job]:
         """The latest jobs, newest first.
 
-        status, agent: only those; limit: how many; before: the job that the page goes on after.
-        Raises UnknownJob when there is no job `before`.
+        status, agent, owner: only those; limit: how many; before: the id that the page goes on
+        after, whether its job is still there or not.
         """
-        query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)  # an id begins with the time
         if status is not None:
             query = query.where(jobs.c.status == status.value)
         if agent is not None:
             query = query.where(jobs.c.agent == agent)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        if before is not None:
+            query = query.where(jobs.c.id < before)
         with self._database.reading() as connection:
-            if before is not None:
-                last = self._found(connection, before)
-                query = query.where(
-                    tuple_(jobs.c.created_at, jobs.c.id) < tuple_(last.created_at, last.id)
-                )
             rows = connection.execute(query).mappings().all()
             return list(self._jobs_of(connection, rows))
 
@@ -472,6 +477,7 @@ def new_row(request: Request) -> dict[str, Any]:
         "agent": request.agent,
         "principal": request.principal.id,
         "channel": request.principal.channel,
+        "owner": request.owner or request.principal.id,
         "status": JobStatus.QUEUED,
         "request": request.model_dump_json(),
         "conversation": request.conversation,

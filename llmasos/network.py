@@ -51,3 +51,13 @@ def shown(address: str) -> str:
         return address
     host = place.removeprefix("//").replace("?", "/").replace("#", "/").partition("/")[0]
     return f"{scheme}://{host.rpartition('@')[2]}/…"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, and nobody else's by DNS."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from llmasos.generation import Message
+
 AUTO = "auto"
 """The agent name that means: let the router choose."""
 
@@ -92,8 +94,12 @@ class Request(BaseModel):
     text: str
     attachments: tuple[Attachment, ...] = ()
     principal: Principal = LOCAL
+    owner: str | None = None
+    """Who may see and stop the job, where that is not the principal: a key that acts for others."""
     conversation: str | None = None
     """Jobs of one conversation share its history and run one after another."""
+    history: tuple[Message, ...] = ()
+    """What was said before, where the source keeps the conversation itself and names none here."""
     order: float | None = None
     """The source's own timestamp in seconds: the order within a conversation. None: now."""
     reply_to: tuple[str, ...] = ()

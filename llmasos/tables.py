@@ -34,6 +34,7 @@ jobs = Table(
     Column("agent", String(64), nullable=False),
     Column("principal", String(200), nullable=False),
     Column("channel", String(200)),  # where it was asked; see `budgets.py`
+    Column("owner", String(200), nullable=False),  # who may see and stop it besides its keepers
     Column("status", String(20), nullable=False),
     Column("request", Text, nullable=False),  # the whole Request as JSON
     Column("conversation", String(300)),
@@ -101,6 +102,7 @@ Index(
     postgresql_where=jobs.c.parent.is_not(None),
 )
 Index("jobs_created", jobs.c.created_at, jobs.c.id)
+Index("jobs_of", jobs.c.owner, jobs.c.id)
 
 messages = Table(
     "messages",
@@ -230,3 +232,16 @@ hook_deliveries = Table(  # what came to webhooks; `deliveries` has what goes ou
 )
 Index("hook_deliveries_of", hook_deliveries.c.hook, hook_deliveries.c.received_at)
 Index("hook_deliveries_sealed", hook_deliveries.c.hook, hook_deliveries.c.seal)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("scopes", String(300), nullable=False),  # with blanks between
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    Column("last_used_at", Double),
+)

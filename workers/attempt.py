@@ -219,7 +219,8 @@ class Attempt:
     def _recall(self) -> Memory:
         """What was said before in the conversation, and what came of earlier runs' waiting."""
         job, database = self._claim.job, self._means.database
-        history = Conversations(database).history(job.request.conversation, job.id)
+        kept = Conversations(database).history(job.request.conversation, job.id)
+        history = job.request.history or kept
         if job.attempts == 1:
             return Memory(history)
         with database.reading() as connection:

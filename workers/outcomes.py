@@ -256,6 +256,7 @@ def _requests(job: Job, delegate: Delegate) -> list[Request]:
             text=part.text,
             attachments=part.attachments,
             principal=job.request.principal,
+            owner=job.owner,
             queue=part.queue or job.request.queue,
             idempotency_key=f"part:{job.id}:{delegate.key}:{number}",
         )

@@ -26,6 +26,7 @@ COMMANDS = {
     "worker": "Run one worker.",
     "web": "Run the HTTP API and the webhooks.",
     "webhooks": "Webhooks: list, test, what came in, answers that did not get through.",
+    "keys": "API keys: add, list, revoke.",
     "slack": "The Slack bot: run it, print its manifest.",
     "migrate": "Bring the database's schema up to date.",
     "backup": "Copy everything that is kept into one file.",

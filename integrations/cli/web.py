@@ -26,13 +26,18 @@ def command(
 
     from integrations.app import compose
     from integrations.http_api.app import create_app
+    from integrations.http_api.exposure import check_host
     from integrations.http_api.server import bind, serve
     from llmasos import logs
+    from llmasos.database import Database
 
     here = settings(context)
     logs.configure("web", here.log_level, here.log_format)
+    listens_on = here.web.host if host is None else host
     # First of all: a port that cannot be had should not wait for anything else to be found wrong.
-    door = bind(here.web.host if host is None else host, here.web.port if port is None else port)
+    door = bind(listens_on, here.web.port if port is None else port)
+    with Database(here.state_url) as database:
+        check_host(listens_on, database)
     doors = compose(here)
 
     def listening(address: str) -> None:

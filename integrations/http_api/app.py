@@ -13,13 +13,16 @@ from starlette.routing import Route
 
 from integrations.app import Doors
 from integrations.http_api import agents, health, hooks, jobs, knowledge, refusals
+from integrations.http_api.callers import Callers
 from integrations.http_api.doors import UPLOADS, Followers
-from integrations.http_api.gate import Gate
+from integrations.http_api.gate import Gate, Guard
+from integrations.http_api.limits import Limits
 from integrations.http_api.metrics import Metrics
 from integrations.http_api.tracing import Tracing
 from integrations.webhooks.hooks import load_hooks
 from integrations.webhooks.intake import Intake
 from integrations.webhooks.ledger import Ledger
+from llmasos.keys import Keys
 from llmasos.pool.reports import told
 
 
@@ -33,7 +36,7 @@ def create_app(doors: Doors) -> FastAPI:
         version=version("llmasos"),
         summary="Ask agents, follow their jobs, search knowledge, take webhooks.",
         redoc_url=None,
-        responses={status: refusals.DESCRIPTION[status] for status in (400, 422, 503)},
+        responses=refusals.described(400, 401, 403, 408, 413, 422, 429, 503),
     )
     app.state.doors = doors
     webhooks = load_hooks(doors.settings, doors.catalog)
@@ -46,11 +49,9 @@ def create_app(doors: Doors) -> FastAPI:
     for noun in (agents, jobs, knowledge, hooks, health):
         app.include_router(noun.router)
     app.router.routes.extend(_slack(doors))
-    app.add_middleware(
-        Gate,
-        max_body_bytes=doors.settings.web.max_body_bytes,
-        max_upload_bytes=doors.settings.knowledge.max_upload_bytes,
-    )
+    app.state.callers = Callers(Keys(doors.database))
+    guard = Guard(app.state.callers, Limits(doors.bus), doors.settings)
+    app.add_middleware(Gate, guard=guard)
     app.add_middleware(Tracing, metrics=app.state.metrics)  # added last: stands outermost
     return app
 

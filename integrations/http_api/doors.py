@@ -42,15 +42,8 @@ class Followers:
         return await anyio.to_thread.run_sync(call, limiter=self._limiter)
 
 
-def _followers(request: Request) -> Followers:
-    followers: Followers = request.app.state.followers
-    return followers
-
-
 Here = Annotated[Doors, Depends(_doors)]
 """A route's parameter of this type gets the doors."""
-Waiting = Annotated[Followers, Depends(_followers)]
-"""A route's parameter of this type gets the means to follow a job."""
 
 
 async def upload(request: Request, call: Callable[[], T]) -> T:

@@ -1,47 +1,86 @@
 """The gate: what a request must be like before any route sees it.
 
-Bodies are read here, up to a limit, so that no route waits for a slow sender or meets a body
-without end. Without API keys the caller is whoever uses this machine: pages in a browser and
-callers behind a proxy are not. Start reading at `Gate`.
+First who sends it and whether they send too much; then the body, up to a limit, so that no route
+waits for a slow sender or meets a body without end. Start reading at `Gate`.
 """
 
-import ipaddress
 import re
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 import anyio
-from starlette.datastructures import Headers
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from integrations.http_api.refusals import problem
+from integrations.http_api.callers import Caller, Callers
+from integrations.http_api.limits import Budget, Limits
+from integrations.http_api.refusals import problem, refusal
+from llmasos.errors import KeyRefused, LLMasOSError
+from llmasos.settings import Settings
 
 BODY_SECONDS = 30.0
 """How long a sender may take for its body."""
 SIGNED = ("/hooks/", "/slack/")
 """Routes that anyone may reach, since each request there proves its sender."""
+OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
+"""Routes that anyone may reach, since they tell nothing that is not in the manual."""
 UPLOAD = re.compile(r"/v1/knowledge/[^/]+/documents")
 """Where documents are sent, which may be larger than other bodies."""
-PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Who is let in, and how often. The methods wait for the database and the bus."""
+
+    callers: Callers
+    limits: Limits
+    settings: Settings
+
+    def admit(self, headers: Headers, peer: str) -> tuple[Caller, Budget | None]:
+        """The caller, and what it has left of its requests; None: they are not counted.
+
+        Raises KeyRefused, NotAllowed or RateExceeded.
+        """
+        web = self.settings.web
+        try:
+            caller = self.callers.find(headers, peer)
+        except KeyRefused:
+            self.limits.take(f"{peer} (without a key that works)", web.refusals_per_minute)
+            raise
+        if not caller.keyed or not web.requests_per_minute:
+            return caller, None
+        return caller, self.limits.take(caller.principal.id, web.requests_per_minute)
 
 
 class Gate:
-    """Lets requests in whose caller is on this machine and whose body is not too large."""
+    """Lets requests in whose caller is known and whose body is not too large."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, max_upload_bytes: int) -> None:
-        self._app = app
-        self._largest_body = (max_body_bytes, "web.max_body_bytes")
-        self._largest_upload = (max_upload_bytes, "knowledge.max_upload_bytes")
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app, self._guard = app, guard
+        settings = guard.settings
+        self._largest_body = (settings.web.max_body_bytes, "web.max_body_bytes")
+        self._largest_upload = (settings.knowledge.max_upload_bytes, "knowledge.max_upload_bytes")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request, or pass it on with its body read."""
+        """Refuse the request, or pass it on with its caller known and its body read."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if not scope["path"].startswith(SIGNED) and scope["path"] not in OPEN:
+            peer = (scope.get("client") or ("",))[0]
+            try:
+                caller, budget = await run_in_threadpool(
+                    self._guard.admit, Headers(scope=scope), peer
+                )
+            except LLMasOSError as error:
+                await refusal(scope, error)(scope, receive, send)
+                return
+            scope["state"]["caller"] = caller
+            send = _with_budget(send, budget)
+        await self._admitted(scope, receive, send)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        reason = None if scope["path"].startswith(SIGNED) else why_not_local(headers)
-        if reason:
-            await problem(scope, 403, "NotAllowed", reason)(scope, receive, send)
-            return
         uploads = UPLOAD.fullmatch(scope["path"]) is not None
         limit, setting = self._largest_upload if uploads else self._largest_body
         try:
@@ -61,41 +100,17 @@ class Gate:
             await self._app(scope, _replayed(body, receive), send)
 
 
-def why_not_local(headers: Headers) -> str | None:
-    """Why a caller does not count as a user of this machine; None when it does.
+def _with_budget(send: Send, budget: Budget | None) -> Send:
+    """Tell the caller with the answer what it has left."""
+    if budget is None:
+        return send
 
-    A page in a browser can send requests here: its Origin or Sec-Fetch-Site gives it away, and
-    its Host does when it had its own name point to this machine (DNS rebinding).
-    """
-    if not is_loopback(_host(headers.get("host", ""))):
-        return "Without API keys only this machine is served: the Host must be a loopback address."
-    if any(name in headers for name in PROXY_HEADERS):
-        return "Without API keys only this machine is served, not callers behind a proxy."
-    origin, host = headers.get("origin"), headers.get("host")
-    if origin is not None and origin != f"http://{host}":
-        return "Pages of other sites may not call this API."
-    navigates = headers.get("sec-fetch-mode") == "navigate" and origin is None
-    if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not navigates:
-        return "Pages of other sites may not call this API."
-    return None
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(budget.headers())
+        await send(message)
 
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, and nobody else's by DNS."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _host(header: str) -> str:
-    """The name in a Host header, without its port; empty when there is none to be found."""
-    try:
-        return urlsplit(f"//{header}").hostname or ""
-    except ValueError:
-        return ""
+    return telling
 
 
 class _TooLarge(Exception):

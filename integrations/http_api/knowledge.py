@@ -10,14 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from integrations.app import Doors
+from integrations.http_api import refusals
+from integrations.http_api.callers import Reads, Writes
+from integrations.http_api.cursors import Cursor, Limit, cursor_of, place_of
 from integrations.http_api.doors import Here, short, upload
 from knowledge.readers import may_read
 from knowledge.report import CollectionStats, DocumentInfo, Report
 from llmasos.errors import InvalidRequest, StoreDamaged, UnknownCollection, UnreadableDocument
-from llmasos.request import LOCAL, Principal
+from llmasos.request import Principal
 from llmasos.retrieval import Passage
 
-router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"])
+router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], responses=refusals.described(404))
 
 
 class Search(BaseModel):
@@ -34,7 +37,7 @@ class Search(BaseModel):
     explain: bool = False
     """Whether to say of each passage how it was found."""
     principal: Principal | None = None
-    """With whose rights; the caller's own when it is left out."""
+    """With whose rights, for callers that may act as others; otherwise the caller's own."""
 
 
 class Collections(BaseModel):
@@ -46,20 +49,22 @@ class Collections(BaseModel):
 
 
 @router.get("")
-async def collections(doors: Here) -> Collections:
+async def collections(doors: Here, caller: Reads) -> Collections:
     """The collections that the caller may read; a damaged one does not hide the others."""
-    return await short(_readable, doors)
+    return await short(_readable, doors, caller.principal)
 
 
 @router.post("/{collection}/search")
-async def search(doors: Here, collection: str, body: Search) -> dict[str, list[dict[str, Any]]]:
+async def search(
+    doors: Here, caller: Reads, collection: str, body: Search
+) -> dict[str, list[dict[str, Any]]]:
     """The passages nearest to the query, best first."""
 
     def found() -> list[dict[str, Any]]:
         passages = doors.knowledge.search(
             body.query,
             collections=[collection],
-            principal=body.principal or LOCAL,
+            principal=caller.on_behalf_of(body.principal),
             k=body.k,
             filter=body.filter,
             explain=body.explain,
@@ -108,7 +113,7 @@ BODY = {
 
 
 @router.post("/{collection}/documents", openapi_extra={"requestBody": BODY})
-async def add(doors: Here, collection: str, request: Request) -> Report:
+async def add(doors: Here, caller: Writes, collection: str, request: Request) -> Report:
     """Add documents: a form with one `file` or several, or JSON with a name and a text.
 
     Makes the collection. A document takes the place of one that was sent under the same name.
@@ -117,7 +122,7 @@ async def add(doors: Here, collection: str, request: Request) -> Report:
 
     def added() -> Report:
         if collection in doors.knowledge.collections():
-            _check_readable(doors, collection)
+            _check_readable(doors, caller.principal, collection)
         report = doors.knowledge.upload(collection, sent)
         if len(report.failed) == len(sent):
             raise UnreadableDocument(report.failed[0].source, report.failed[0].reason)
@@ -126,34 +131,57 @@ async def add(doors: Here, collection: str, request: Request) -> Report:
     return await upload(request, added)
 
 
+class Documents(BaseModel):
+    """A page of documents."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    documents: list[DocumentInfo]
+    next: str | None
+    """The cursor of the next page; null: this is the last."""
+
+
 @router.get("/{collection}/documents")
-async def documents(doors: Here, collection: str) -> dict[str, list[DocumentInfo]]:
-    """A collection's documents, by source."""
+async def documents(
+    doors: Here, caller: Reads, collection: str, limit: Limit = 100, cursor: Cursor = None
+) -> Documents:
+    """A collection's documents, by source; those that the caller may read.
 
-    def listed() -> list[DocumentInfo]:
-        _check_readable(doors, collection)
-        return doors.knowledge.documents(collection)
+    `cursor` is `next` of the page before.
+    """
+    last = place_of(cursor) or ""
 
-    return {"documents": await short(listed)}
+    def listed() -> Documents:
+        found = [
+            each for each in _visible(doors, caller.principal, collection) if each.source > last
+        ]
+        more = len(found) > limit
+        page = found[:limit]
+        return Documents(documents=page, next=cursor_of(page[-1].source) if more else None)
+
+    return await short(listed)
 
 
 @router.delete("/{collection}/documents")
 async def remove(
-    doors: Here, collection: str, source: Annotated[list[str], Query(min_length=1)]
+    doors: Here,
+    caller: Writes,
+    collection: str,
+    source: Annotated[list[str], Query(min_length=1)],
 ) -> Report:
     """Remove documents by source, or folders of them."""
 
     def removed() -> Report:
-        _check_readable(doors, collection)
+        _check_readable(doors, caller.principal, collection)
         return doors.knowledge.remove(collection, source)
 
     return await short(removed)
 
 
 @router.delete("/{collection}/documents/{source:path}")
-async def remove_one(doors: Here, collection: str, source: str) -> Report:
+async def remove_one(doors: Here, caller: Writes, collection: str, source: str) -> Report:
     """Remove one document, or a folder of them, by its source."""
-    return await remove(doors, collection, [source])
+    return await remove(doors, caller, collection, [source])
 
 
 async def _sent(request: Request) -> dict[str, bytes]:
@@ -173,7 +201,7 @@ async def _sent(request: Request) -> dict[str, bytes]:
         return {str(each.filename): await each.read() for each in files}
 
 
-def _readable(doors: Doors) -> Collections:
+def _readable(doors: Doors, principal: Principal) -> Collections:
     found, damaged = [], []
     for name in doors.knowledge.collections():
         try:
@@ -182,16 +210,26 @@ def _readable(doors: Doors) -> Collections:
             damaged.append(str(error))
         except UnknownCollection:
             continue  # removed at this moment
-    own = [each for each in found if may_read(each.readers, LOCAL)]
+    own = [each for each in found if may_read(each.readers, principal)]
     return Collections(collections=own, damaged=damaged)
 
 
-def _check_readable(doors: Doors, collection: str) -> None:
+def _visible(doors: Doors, principal: Principal, collection: str) -> list[DocumentInfo]:
+    """A collection's documents that someone may read, by source. Raises UnknownCollection."""
+    _check_readable(doors, principal, collection)
+    return [
+        each
+        for each in doors.knowledge.documents(collection)
+        if each.readers is None or may_read(each.readers, principal)
+    ]
+
+
+def _check_readable(doors: Doors, principal: Principal, collection: str) -> None:
     """Raises UnknownCollection, which names only what the caller may read."""
     try:
-        if may_read(doors.knowledge.stats(collection).readers, LOCAL):
+        if may_read(doors.knowledge.stats(collection).readers, principal):
             return
     except UnknownCollection:
         pass  # the error names all collections
-    known = tuple(each.collection for each in _readable(doors).collections)
+    known = tuple(each.collection for each in _readable(doors, principal).collections)
     raise UnknownCollection(collection, known)

@@ -5,6 +5,7 @@ its inside. What OpenAI's clients call answers in OpenAI's own form. Start readi
 """
 
 import inspect
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -26,12 +27,15 @@ from llmasos.errors import (
     EngineError,
     IdempotencyConflict,
     InvalidRequest,
+    KeyRefused,
     LLMasOSError,
     NotAllowed,
+    RateExceeded,
     StateError,
     UnknownAgent,
     UnknownCollection,
     UnknownJob,
+    UnknownKey,
     UnknownModel,
     UnreadableDocument,
     UsageError,
@@ -42,11 +46,14 @@ log = structlog.get_logger()
 
 STATUSES: tuple[tuple[type[LLMasOSError], int], ...] = (
     (Refused, 401),
+    (KeyRefused, 401),
+    (RateExceeded, 429),
     (NotAllowed, 403),
     (UnknownAgent, 404),
     (UnknownCollection, 404),
     (UnknownHook, 404),
     (UnknownJob, 404),
+    (UnknownKey, 404),
     (UnknownModel, 404),
     (IdempotencyConflict, 409),
     (WrongJobState, 409),
@@ -97,15 +104,23 @@ DESCRIPTION: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
     for status, words in (
         (400, "The request is malformed."),
+        (401, "The caller showed no API key, or one that does not work."),
         (403, "The caller may not do that."),
+        (408, "The body did not arrive in time."),
         (404, "There is nothing with that name."),
         (409, "It does not fit what is there."),
         (413, "The body is too large."),
         (422, "The request has a wrong value."),
+        (429, "The caller sent too many requests, or has used up its budget."),
         (503, "Something that this stands on does not answer."),
     )
 }
 """The refusals that routes may give, for `/docs`."""
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These refusals, for a route's description."""
+    return {status: DESCRIPTION[status] for status in statuses}
 
 
 def problem(scope: Scope, status: int, kind: str, detail: str, **more: Any) -> JSONResponse:
@@ -131,7 +146,15 @@ def refusal(scope: Scope, error: LLMasOSError) -> JSONResponse:
     status = status_of(error)
     if status >= 500:
         log.warning("http.failed", error_type=type(error).__name__, status=status)
-    return problem(scope, status, type(error).__name__, error.message())
+    response = problem(scope, status, type(error).__name__, error.message())
+    if isinstance(error, KeyRefused):
+        response.headers["www-authenticate"] = 'Bearer realm="llmasos"'
+    if isinstance(error, RateExceeded):
+        response.headers["retry-after"] = str(math.ceil(error.seconds))
+        response.headers["ratelimit-limit"] = str(error.per_minute)
+        response.headers["ratelimit-remaining"] = "0"
+        response.headers["ratelimit-reset"] = response.headers["retry-after"]
+    return response
 
 
 def status_of(error: LLMasOSError) -> int:

@@ -1,7 +1,6 @@
-"""The server: one process that listens on this machine and stops cleanly.
+"""The server: one process that listens, and stops cleanly.
 
-Refuses to listen beyond loopback: there are no API keys, so everyone who reaches it is its user.
-Start reading at `serve`.
+Where it may listen is said in `exposure.py`. Start reading at `serve`.
 """
 
 import errno
@@ -14,7 +13,6 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from integrations.http_api.gate import is_loopback
 from llmasos.errors import PortInUse, SettingsError
 
 log = structlog.get_logger()
@@ -48,16 +46,8 @@ def serve(app: FastAPI, door: socket.socket, listening: Callable[[str], None]) -
 def bind(host: str, port: int) -> socket.socket:
     """The socket to listen on. port: 0 takes a free one.
 
-    Raises SettingsError for a host that is not this machine, PortInUse.
+    Raises PortInUse, SettingsError for an address that this machine does not have.
     """
-    if not is_loopback(host):
-        raise SettingsError(
-            "web.host",
-            host,
-            "there are no API keys here, so whoever reaches the server could use every agent. Use "
-            "127.0.0.1, ::1 or localhost. For webhooks and Slack from outside put a reverse proxy "
-            "in front that passes on /hooks/ and /slack/ only.",
-        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.socket(family)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,7 +57,8 @@ def bind(host: str, port: int) -> socket.socket:
         door.close()
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(host, port, "web.port") from None
-        raise SettingsError("web.port", str(port), f"cannot be listened on: {error}") from None
+        where = f"{host}:{port}"
+        raise SettingsError("web.host", where, f"cannot be listened on: {error}") from None
     return door
 
 

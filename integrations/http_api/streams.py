@@ -6,13 +6,16 @@ it was. No thread is held between two looks at the stream.
 """
 
 import json
+import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import structlog
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from integrations.app import Doors
@@ -29,51 +32,66 @@ HEARTBEAT = 15.0
 MEDIA_TYPE = "text/event-stream"
 
 
-async def stream(
-    doors: Doors, followers: Followers, job_id: str, after: str = "", location: str = ""
-) -> Response:
-    """The response that streams a job's events.
+@dataclass(frozen=True)
+class Following:
+    """What one request follows jobs with."""
 
-    after: the id of the last event that the reader has. location: where the job is.
-    Raises UnknownJob or InvalidRequest before anything is sent.
-    """
-    if after == END:
-        return Response(status_code=204)  # tells a browser's EventSource not to come again
-    check_place(after)
-    await short(doors.jobs.find, job_id)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    if location:
-        headers["location"] = location
-    events = _followed(doors, followers, job_id, after)
-    return StreamingResponse(_written(events), media_type=MEDIA_TYPE, headers=headers)
+    doors: Doors
+    followers: Followers
+    request: Request
+
+    async def stream(self, job_id: str, after: str = "", location: str = "") -> Response:
+        """The response that streams a job's events.
+
+        after: the id of the last event that the reader has. location: where the job is.
+        Raises UnknownJob or InvalidRequest before anything is sent.
+        """
+        if after == END:
+            return Response(status_code=204)  # tells a browser's EventSource not to come again
+        check_place(after)
+        await short(self.doors.jobs.find, job_id)
+        headers = {"location": location} if location else {}
+        return event_stream(_written(self.events(job_id, after)), headers)
+
+    async def wait_for(self, job_id: str, seconds: float = math.inf) -> Job:
+        """The job once it is finished, or as it stands when the time or the caller is gone."""
+        deadline = time.monotonic() + seconds
+        async with aclosing(self.events(job_id)) as events:
+            async for each in events:
+                if each and each.job:
+                    return each.job
+                if time.monotonic() > deadline or (each is None and await self.is_alone()):
+                    break
+        return await short(self.doors.jobs.find, job_id)
+
+    async def is_alone(self) -> bool:
+        """Whether the caller is gone."""
+        return await self.request.is_disconnected()
+
+    async def events(self, job_id: str, after: str = "") -> AsyncGenerator[Followed | None]:
+        """`follow`, each step of it in a thread that is given back."""
+        events = follow(self.doors.jobs, self.doors.bus, job_id, after)
+        done = object()
+        while not self.followers.stopping.is_set():
+            each = await self.followers.step(partial(next, events, done))
+            if each is done:
+                return
+            assert each is None or isinstance(each, Followed)
+            yield each
 
 
-async def wait_for(
-    doors: Doors, followers: Followers, job_id: str, seconds: float, request: Request
-) -> Job:
-    """The job once it is finished, or as it stands when the time is up or the caller is gone."""
-    deadline = time.monotonic() + seconds
-    async with aclosing(_followed(doors, followers, job_id, "")) as events:
-        async for each in events:
-            if each and each.job:
-                return each.job
-            if time.monotonic() > deadline or (each is None and await request.is_disconnected()):
-                break
-    return await short(doors.jobs.find, job_id)
+def event_stream(lines: AsyncIterator[str], headers: Mapping[str, str]) -> Response:
+    """A response of server-sent events that no cache or proxy keeps back."""
+    fresh = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(lines, media_type=MEDIA_TYPE, headers={**fresh, **headers})
 
 
-async def _followed(
-    doors: Doors, followers: Followers, job_id: str, after: str
-) -> AsyncGenerator[Followed | None]:
-    """`follow`, each step of it in a thread that is given back."""
-    events = follow(doors.jobs, doors.bus, job_id, after)
-    done = object()
-    while not followers.stopping.is_set():
-        each = await followers.step(partial(next, events, done))
-        if each is done:
-            return
-        assert each is None or isinstance(each, Followed)
-        yield each
+def _following(request: Request) -> Following:
+    return Following(request.app.state.doors, request.app.state.followers, request)
+
+
+Waiting = Annotated[Following, Depends(_following)]
+"""A route's parameter of this type gets the means to follow a job."""
 
 
 async def _written(events: AsyncIterator[Followed | None]) -> AsyncIterator[str]:

@@ -3,7 +3,9 @@
     LLMasOSError
     ├── UsageError            the caller's mistake; nothing was changed
     │   ├── SettingsError, AgentLoadError, AgentDefinitionError, ToolDefinitionError
-    │   ├── UnknownAgent, UnknownCollection, UnknownVersion, UnknownModel, UnknownJob
+    │   ├── UnknownAgent, UnknownCollection, UnknownVersion, UnknownModel, UnknownJob,
+    │   │   UnknownKey
+    │   ├── KeyRefused, RateExceeded
     │   ├── InvalidRequest, SchemaImpossible, IdempotencyConflict, NotAllowed, WrongJobState
     │   ├── AlreadyDecided, BudgetSpent
     │   ├── AliasRefused, EntryRefused, ModelInUse
@@ -94,9 +96,11 @@ from llmasos.errors.usage import (
     EntryRefused,
     IdempotencyConflict,
     InvalidRequest,
+    KeyRefused,
     ModelInUse,
     NotAllowed,
     PortInUse,
+    RateExceeded,
     SchemaImpossible,
     SettingsError,
     SystemAlreadyRunning,
@@ -104,6 +108,7 @@ from llmasos.errors.usage import (
     UnknownAgent,
     UnknownCollection,
     UnknownJob,
+    UnknownKey,
     UnknownModel,
     UnknownVersion,
     WrongJobState,
@@ -148,6 +153,7 @@ __all__ = [
     "InvalidRequest",
     "JobCancelled",
     "JobError",
+    "KeyRefused",
     "KnowledgeError",
     "LLMasOSError",
     "LeaseLost",
@@ -161,6 +167,7 @@ __all__ = [
     "NotAllowed",
     "NotApproved",
     "PortInUse",
+    "RateExceeded",
     "RetriesExhausted",
     "SandboxUnavailable",
     "SchemaImpossible",
@@ -174,6 +181,7 @@ __all__ = [
     "UnknownAgent",
     "UnknownCollection",
     "UnknownJob",
+    "UnknownKey",
     "UnknownModel",
     "UnknownVersion",
     "UnreadableDocument",

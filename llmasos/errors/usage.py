@@ -85,6 +85,12 @@ class UnknownModel(_Unknown):
     kind = "model"
 
 
+class UnknownKey(_Unknown):
+    """There is no API key with that id."""
+
+    kind = "API key"
+
+
 class UnknownJob(UsageError):
     """There is no job with that id."""
 
@@ -134,6 +140,34 @@ class NotAllowed(UsageError):
 
     def message(self) -> str:
         return f"{self.who} may not {self.what}. {self.remedy}"
+
+
+class KeyRefused(UsageError):
+    """The caller showed no API key, or one that does not work."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def message(self) -> str:
+        return (
+            f"The API key was refused: {self.reason}. Send one that works as `Authorization: "
+            "Bearer llmasos_…`; `llmasos keys add NAME` makes one."
+        )
+
+
+class RateExceeded(UsageError):
+    """The caller sent more requests than it may. seconds: to wait before the next."""
+
+    def __init__(self, who: str, per_minute: int, seconds: float) -> None:
+        super().__init__(who, per_minute, seconds)
+        self.who, self.per_minute, self.seconds = who, per_minute, seconds
+
+    def message(self) -> str:
+        return (
+            f"{self.who} sent more than {self.per_minute} requests within a minute. Ask again in "
+            f"{self.seconds:.0f} s."
+        )
 
 
 class WrongJobState(UsageError):

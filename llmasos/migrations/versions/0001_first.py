@@ -12,6 +12,7 @@ def upgrade() -> None:
     _jobs()
     _conversations()
     _deliveries()
+    _keys()
     _hook_deliveries()
     op.create_table(
         "approvals",
@@ -65,6 +66,7 @@ def _jobs() -> None:
         sa.Column("agent", sa.String(64), nullable=False),
         sa.Column("principal", sa.String(200), nullable=False),
         sa.Column("channel", sa.String(200)),
+        sa.Column("owner", sa.String(200), nullable=False),
         sa.Column("status", sa.String(20), nullable=False),
         sa.Column("request", sa.Text, nullable=False),
         sa.Column("conversation", sa.String(300)),
@@ -108,6 +110,7 @@ def _jobs() -> None:
     part = sa.text("parent IS NOT NULL")
     op.create_index("jobs_parts", "jobs", ["parent"], sqlite_where=part, postgresql_where=part)
     op.create_index("jobs_created", "jobs", ["created_at", "id"])
+    op.create_index("jobs_of", "jobs", ["owner", "id"])
 
 
 def _conversations() -> None:
@@ -184,3 +187,17 @@ def _hook_deliveries() -> None:
     )
     op.create_index("hook_deliveries_of", "hook_deliveries", ["hook", "received_at"])
     op.create_index("hook_deliveries_sealed", "hook_deliveries", ["hook", "seal"])
+
+
+def _keys() -> None:
+    op.create_table(
+        "keys",
+        sa.Column("id", sa.String(20), primary_key=True),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("scopes", sa.String(300), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("expires_at", sa.Double),
+        sa.Column("revoked_at", sa.Double),
+        sa.Column("last_used_at", sa.Double),
+    )

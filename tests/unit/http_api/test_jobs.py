@@ -35,7 +35,7 @@ def test_jobs_are_listed_newest_first_page_by_page(desk: Any) -> None:
     made = [desk.ask(f"Question {number}").json()["id"] for number in range(5)]
 
     first = desk.http.get("/v1/jobs?limit=3").json()
-    second = desk.http.get(f"/v1/jobs?limit=3&before={first['next']}").json()
+    second = desk.http.get(f"/v1/jobs?limit=3&cursor={first['next']}").json()
 
     assert [job["id"] for job in first["jobs"] + second["jobs"]] == made[::-1]
     assert second["next"] is None
@@ -55,8 +55,8 @@ def test_jobs_are_filtered_by_status_and_agent(desk: Any) -> None:
 
 
 @pytest.mark.parametrize("query", [
-    "limit=0", "limit=201", "limit=x", "status=done", "agent=ehco", "before=nope", "before=%00",
-    "agent=%00", "limit=99999999999999999999",
+    "limit=0", "limit=201", "limit=x", "status=done", "agent=ehco", "cursor=nope", "cursor=%00",
+    "cursor=Li4v", "cursor=" + "A" * 3000,    "agent=%00", "limit=99999999999999999999",
 ])  # fmt: skip
 def test_a_list_that_makes_no_sense_is_refused(desk: Any, query: str) -> None:
     answer = desk.http.get(f"/v1/jobs?{query}")

@@ -35,7 +35,7 @@ def knowledge(desk: Any, tmp_path: Path) -> Iterator[KnowledgeBase]:
 def http(desk: Any, knowledge: KnowledgeBase) -> TestClient:
     """The API over these collections."""
     app = create_app(replace(desk.doors, knowledge=knowledge))
-    return TestClient(app, base_url="http://127.0.0.1")
+    return TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1))
 
 
 def sources(http: TestClient) -> list[str]:

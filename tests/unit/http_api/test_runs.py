@@ -89,7 +89,7 @@ def test_a_repeat_is_the_same_job_and_another_content_a_conflict(desk: Any) -> N
 def test_a_key_of_this_door_is_none_of_another(desk: Any) -> None:
     job = desk.ask(idempotency_key="webhook:form:1").json()
 
-    assert desk.doors.jobs.find(job["id"]).request.idempotency_key == "http:webhook:form:1"
+    assert desk.doors.jobs.find(job["id"]).request.idempotency_key == "http:local:webhook:form:1"
 
 
 def test_an_unknown_agent_is_answered_with_the_nearest(desk: Any) -> None:

@@ -22,7 +22,7 @@ def http(desk: Any) -> Iterator[TestClient]:
     settings = desk.doors.settings.model_copy(update={"knowledge": limits})
     base = KnowledgeBase(settings.knowledge_dir, HashingEmbedder(), limits)
     doors = replace(desk.doors, knowledge=base, settings=settings)
-    yield TestClient(create_app(doors), base_url="http://127.0.0.1")
+    yield TestClient(create_app(doors), base_url="http://127.0.0.1", client=("127.0.0.1", 1))
     base.close()
 
 
