@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from agents.loading import from_module, from_path, from_value
-from agents.router import route
+from agents.router import Routed, Router
 from llmasos import plugins
 from llmasos.agent import Agent
 from llmasos.errors import AgentLoadError, NotAllowed, SettingsError, UnknownAgent, nearest
@@ -24,10 +24,16 @@ NO_MODEL = "no model has that name; [llm.models.NAME] in the configuration makes
 class Catalog:
     """The agents of this installation, by name.
 
-    where: for each name the entry point or file that it comes from.
+    where: for each name the entry point or file that it comes from. router: who chooses for `auto`.
     """
 
-    def __init__(self, agents: Sequence[Agent], where: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        where: Mapping[str, str] | None = None,
+        router: Router | None = None,
+    ) -> None:
+        self._router = router or Router()
         self._agents = {agent.name: agent for agent in agents}
         self._where = dict(where or {})
 
@@ -66,7 +72,7 @@ class Catalog:
 
     def choose(
         self, request: Request, history: Sequence[Message] = (), previous_agent: str | None = None
-    ) -> Agent:
+    ) -> Routed:
         """The agent for a request: the one that it names, or for `auto` the router's choice.
 
         history: the conversation before it, read where the message leans on it; previous_agent:
@@ -77,13 +83,13 @@ class Catalog:
             chosen = self.find(request.agent)
             if not self.may_use(chosen.name, request.principal):
                 raise self._refused(request.principal, f"use the agent '{chosen.name}'")
-            return chosen
+            return Routed(chosen)
         open_to = [each for each in self if self.may_use(each.name, request.principal)]
         if not open_to:
             raise self._refused(request.principal, "use any agent here")
         names = [attachment.name for attachment in request.attachments]
         asked = standalone(request.text, history).text
-        return route(open_to, "\n".join([asked, *names]), previous_agent)
+        return self._router.route(open_to, "\n".join([asked, *names]), previous_agent)
 
     def _refused(self, principal: Principal, what: str) -> NotAllowed:
         return NotAllowed(
@@ -93,8 +99,10 @@ class Catalog:
         )
 
 
-def load_catalog(settings: Settings) -> Catalog:
+def load_catalog(settings: Settings, router: Router | None = None) -> Catalog:
     """Find every agent and apply the configuration's changes.
+
+    router: who chooses for `auto`; None: one that goes by words.
 
     Raises AgentLoadError for one that cannot be loaded, with the file and the reason, and for two
     of one name; SettingsError for changes to an agent that there is not, or to a model that there
@@ -130,7 +138,7 @@ def load_catalog(settings: Settings) -> Catalog:
         if agent.model is not None and agent.model not in settings.llm.aliases:
             hint = nearest(agent.model, tuple(settings.llm.aliases))
             raise AgentLoadError(where[name], f"its model is '{agent.model}': {NO_MODEL}{hint}")
-    return Catalog(list(agents.values()), where)
+    return Catalog(list(agents.values()), where, router)
 
 
 def changed(agent: Agent, override: AgentOverride) -> Agent:

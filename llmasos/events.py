@@ -87,6 +87,8 @@ class Reply(_Event):
     artifacts: tuple[Artifact, ...] = ()
     confidence: float | None = Field(default=None, ge=0, le=1)
     handoff: Handoff | None = None
+    alternatives: tuple[str, ...] = ()
+    """Agents to offer instead, when this one found nothing and was not clearly meant."""
     blocked: dict[str, str] | None = None
     """The rule that the message broke, when it was refused: `{"rule": "injection"}`."""
     output: dict[str, Any] | None = None

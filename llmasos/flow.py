@@ -46,7 +46,20 @@ def run(turn: Turn) -> Iterator[Emitted]:
     unread = [each for each in turn.request.attachments if each.unread]
     nothing_left = bool(unread) and not turn.text.strip() and not turn.attachments
     emitted = iter(()) if nothing_left else _guarded(turn)
+    if turn.alternatives:
+        emitted = _with_alternatives(emitted, turn.alternatives)
     return _with_note(emitted, unread, turn.text) if unread else emitted
+
+
+def _with_alternatives(
+    emitted: Iterator[Emitted], alternatives: tuple[str, ...]
+) -> Iterator[Emitted]:
+    """What an agent emits; where it finds nothing, with the agents that may be meant instead."""
+    for each in emitted:
+        if isinstance(each, Reply) and each.handoff is not None:
+            yield each.model_copy(update={"alternatives": alternatives})
+        else:
+            yield each
 
 
 def _guarded(turn: Turn) -> Iterator[Emitted]:

@@ -107,6 +107,8 @@ class Turn:
     """The agents that led to this one, the first first."""
     meter: Meter | None = None
     """What this run may use, once it has begun."""
+    alternatives: tuple[str, ...] = ()
+    """Agents that may be meant instead: nothing in the message said clearly which."""
     checkpoint: Callable[[], None] = field(default=_go_on)
     """Call it in long work: raises JobCancelled, DeadlineExceeded or LeaseLost."""
 

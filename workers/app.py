@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import structlog
 
 from agents.catalog import Catalog, load_catalog
+from agents.router import Router
 from knowledge import KnowledgeBase
+from knowledge.embedding import HttpEmbedder
 from llmasos import plugins
 from llmasos.bus import EventBus, open_bus
 from llmasos.channels import Channel, Source
@@ -46,6 +48,8 @@ class WorkerParts:
     """What a worker is made of."""
 
     catalog: Catalog
+    embedder: HttpEmbedder
+    """What the router compares messages by."""
     knowledge: KnowledgeBase
     fleet: Fleet
     mcp: McpServers
@@ -54,6 +58,7 @@ class WorkerParts:
 
     def close(self) -> None:
         """Let go of files and connections."""
+        self.embedder.close()
         self.knowledge.close()
         self.fleet.close()
         self.mcp.close()
@@ -101,7 +106,8 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
 
     Raises AgentLoadError, SettingsError, SchemaMismatch or a StateError.
     """
-    catalog = load_catalog(settings)
+    embedder = HttpEmbedder.from_settings(settings)
+    catalog = load_catalog(settings, Router(embedder.embed))
     database = Database(settings.state_url)
     require_schema(database)
     knowledge = KnowledgeBase.from_settings(settings)
@@ -120,7 +126,8 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
         limits=settings.jobs,
         sources=load_sources(settings),
     )
-    return WorkerParts(catalog, knowledge, fleet, mcp, means, Limits.from_settings(settings))
+    limits = Limits.from_settings(settings)
+    return WorkerParts(catalog, embedder, knowledge, fleet, mcp, means, limits)
 
 
 def _scheduler(settings: Settings, parts: WorkerParts) -> Scheduler:

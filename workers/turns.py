@@ -66,7 +66,8 @@ class CatalogTurns:
         # Once the router has chosen, another run of the job is by the same agent.
         request = job.request.model_copy(update={"agent": job.agent})
         previous = self._conversations.last_agent(request.conversation, job.id)
-        agent = self._catalog.choose(request, memory.history, previous)
+        routed = self._catalog.choose(request, memory.history, previous)
+        agent = routed.agent
         turn = Turn(
             agent=agent,
             request=request,
@@ -81,6 +82,7 @@ class CatalogTurns:
             guards=self._means.guards,
             others=Colleagues(self._colleague),
             job_id=job.id,
+            alternatives=routed.alternatives,
             checkpoint=checkpoint,
         )
         return self._equipped(turn, agent)
@@ -88,7 +90,7 @@ class CatalogTurns:
     def _colleague(self, name: str, text: str, asked_by: Turn) -> Turn:
         """The turn of another agent in the place of one that there is."""
         request = asked_by.request.model_copy(update={"agent": name, "text": text})
-        agent = self._catalog.choose(request)
+        agent = self._catalog.choose(request).agent
         backend = WatchedBackend(self._means.models.pool(agent.model), asked_by.checkpoint)
         llm = LLM(backend, usage=asked_by.llm.usage)
         return self._equipped(replace(asked_by, request=request, llm=llm), agent)

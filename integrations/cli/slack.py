@@ -1,12 +1,13 @@
-"""`llmasos slack`: the Slack bot, and the manifest to create its app with."""
+"""`llmasos slack`: the Slack bot, the manifest to create its app with, and a doctor for it."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from integrations.cli.console import note, settings
+from integrations.cli.console import Json, note, print_json, settings
 from llmasos.errors import SettingsError, UsageError
 from llmasos.settings import Settings
 
@@ -65,6 +66,32 @@ def _events_url(given: str) -> str:
         raise UsageError(f"--http {given}: Slack needs a public address that begins with https://")
     path = parts.path.rstrip("/")
     return f"https://{parts.netloc}{path if path.endswith(PATH) else path + PATH}"
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    channel: Annotated[
+        str | None,
+        typer.Option(help="Post a message in this channel (its id), read and delete it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check Slack's side, and say how to mend what is broken. Exits 1 when something is."""
+    chosen = settings(context)
+
+    from agents.catalog import load_catalog  # late: agents need LangChain
+    from integrations.slack.doctor import examine
+
+    findings = list(examine(chosen, load_catalog(chosen).names(), channel))
+    if as_json:
+        print_json([asdict(found) for found in findings])
+    else:
+        for found in findings:
+            mark = "✗" if found.problem else "✓"
+            typer.echo(f"{mark} {found.check:<18} {found.problem or found.detail}")
+    if any(found.problem for found in findings):
+        raise typer.Exit(1)
 
 
 @app.command("run")

@@ -19,7 +19,8 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from integrations.slack.blocks import FEEDBACK_ACTION
+from integrations.slack.another_agent import AnotherAgent
+from integrations.slack.blocks import ASK_AGENT, FEEDBACK_ACTION
 from integrations.slack.calls import as_token_error, explained
 from integrations.slack.commands import Commands
 from integrations.slack.desk import Desk
@@ -56,6 +57,7 @@ class Edge(AsyncMiddleware):
             FEEDBACK_ACTION: opinions.keep,
             CANCEL: home.act,
             RETRY: home.act,
+            ASK_AGENT: AnotherAgent(desk, self.errands).ask,
         }
         self._intake = Intake(desk, settings, self.errands, home)
         self._commands = Commands(desk)

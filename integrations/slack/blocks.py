@@ -27,12 +27,15 @@ from llmasos.events import Citation
 
 EVENT_TYPE = "llmasos"
 """The `event_type` in the metadata of everything that we post."""
+ASK_AGENT = "llmasos_ask_agent"
+"""The beginning of the `action_id` of buttons that ask another agent the same."""
 FEEDBACK_ACTION = "llmasos_feedback"
 STOP_ACTION = "llmasos_stop"
 AGAIN_ACTION = "llmasos_again"
 PERSON_ACTION = "llmasos_person"
 APPROVE_ACTION = "llmasos_approve"
 DECLINE_ACTION = "llmasos_decline"
+MOST_ALTERNATIVES = 4
 SOURCES_LIMIT = 1_200
 """Characters of sources; with 11,000 of text a message stays below Slack's limit for blocks."""
 FALLBACK_LIMIT = 3_000
@@ -80,6 +83,8 @@ class Ending:
     """Whose answer the buttons are about; empty: there are none."""
     opinion: bool = True
     """Whether people are asked what they think of it."""
+    alternatives: tuple[str, ...] = ()
+    """Agents to offer instead."""
     person: bool = False
     """Whether a person can be asked."""
 
@@ -194,6 +199,10 @@ def _controls(ending: Ending) -> list[Block]:
     buttons = [_button("Try again", AGAIN_ACTION, ending.job_id)]
     if ending.person:
         buttons.append(_button("Ask a person", PERSON_ACTION, ending.job_id))
+    buttons += [
+        _button(f"Ask {agent}"[:75], f"{ASK_AGENT}:{agent}", ending.job_id)
+        for agent in ending.alternatives[:MOST_ALTERNATIVES]
+    ]
     opinion = [_feedback(ending.job_id)] if ending.opinion else []
     return [*opinion, ActionsBlock(elements=buttons)]
 

@@ -53,7 +53,7 @@ Action = Callable[[Pressed, House, AsyncWebClient], Awaitable[None]]
 class Interactions:
     """Takes interactions in, for one bot.
 
-    actions: who acts on a button, by its `action_id`.
+    actions: who acts on a button, by its `action_id` as far as its first colon.
     """
 
     def __init__(self, desk: Desk, errands: Errands, actions: Mapping[str, Action]) -> None:
@@ -75,7 +75,7 @@ class Interactions:
 
     async def _press(self, body: Json, house: House, client: AsyncWebClient) -> None:
         pressed = to_pressed(body, house)
-        act = self._actions.get(pressed.action) if pressed else None
+        act = self._actions.get(pressed.action.partition(":")[0]) if pressed else None
         if pressed is not None and act is not None:
             await act(pressed, house, client)
 

@@ -203,6 +203,7 @@ class SlackPost:
             sources=tuple(source_of(n, each) for n, each in enumerate(outcome.citations, 1)),
             files=listed(outcome),
             agent="" if self._turn.agent == AUTO else self._turn.agent,
+            alternatives=outcome.alternatives,
             job_id=job_id,
             person=self._handover is not None and outcome.handoff is None,
         )

@@ -218,6 +218,13 @@ def test_a_model_sees_no_personal_data_and_the_answer_has_it(ask):
     assert reply.text == "Yes, eva@example.com it is."
 
 
+def test_who_finds_nothing_and_was_not_clearly_meant_offers_the_others(ask):
+    agent = Agent(name="helper", knowledge=["help-center"])
+    turn = ask(agent, "Which colour has the moon?", alternatives=("writing",), passages=[])
+
+    assert reply_of(turn).alternatives == ("writing",)
+
+
 def test_files_that_could_not_be_read_are_said_below_the_answer(ask):
     files = (
         Attachment(name="a.txt", text="abc"),
