@@ -248,6 +248,7 @@ def _show(shown: "Rehearsal") -> None:
         ("passes `when`", steps[shown.passes_filter]),
         ("agent", shown.agent),
         ("replies to", ", ".join(shown.reply_to) or "nowhere: read the job"),
+        ("tag", shown.tag and printable(shown.tag)),
         ("makes a job", steps[shown.accepted]),
         ("because", shown.reason and printable(shown.reason)),
     ]

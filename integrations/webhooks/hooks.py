@@ -123,7 +123,8 @@ class Hook:
         except RecursionError:
             reason = "it is nested too deeply"
         except ValueError as error:
-            reason = str(error)
+            form = body.startswith(b"payload=")  # what GitHub sends unless told otherwise
+            reason = "it is a form; choose application/json at the sender" if form else str(error)
         if reason:
             raise MalformedBody(
                 f"Webhook '{self.name}': the body must be JSON in UTF-8, but: {reason[:200]}"

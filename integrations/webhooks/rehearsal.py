@@ -29,6 +29,8 @@ class Rehearsal:
     agent: str
     prompt: str | None
     reply_to: tuple[str, ...]
+    tag: str | None
+    """What a receiver at a URL gets to know it by."""
     reason: str | None
     """Why no job would be made."""
 
@@ -46,7 +48,7 @@ def rehearse(hook: Hook, headers: Mapping[str, str], body: bytes, now: float) ->
     """Go through all steps. headers: names in lower case; now: seconds since the epoch."""
     genuine, sender_id, reason = _proof(hook, headers, body, now)
     seen = hook.visible(headers)
-    event, passes, prompt = None, None, None
+    event, passes, prompt, tag = None, None, None, None
     try:
         event = asdict(hook.event(seen, body))
         read = hook.read(seen, body, "rehearsal")
@@ -54,10 +56,12 @@ def rehearse(hook: Hook, headers: Mapping[str, str], body: bytes, now: float) ->
         reason = reason or str(error)
     else:
         passes = isinstance(read, Request)
-        prompt = read.text if isinstance(read, Request) else None
-        reason = reason or (read.reason if isinstance(read, Skipped) else None)
-    if prompt is not None and not prompt:
-        prompt, reason = None, reason or "The message is empty."
+        if isinstance(read, Skipped):
+            reason = reason or read.reason
+        elif not read.text:
+            reason = reason or "The message is empty."
+        else:
+            prompt, tag = read.text, read.metadata["webhook"]["tag"]
     return Rehearsal(
         webhook=hook.name,
         genuine=genuine,
@@ -67,6 +71,7 @@ def rehearse(hook: Hook, headers: Mapping[str, str], body: bytes, now: float) ->
         agent=hook.settings.agent,
         prompt=prompt,
         reply_to=hook.settings.reply_to,
+        tag=tag,
         reason=reason,
     )
 

@@ -35,6 +35,7 @@ secret = "a-long-secret"
 agent = "echo"
 prompt = "Answer this: {{ event.text }}"
 when = "event.kind == 'issues.opened'"
+tag = "issue {{ body.issue.number }}"
 reply_to = ["https://example.com/answers"]
 """
 ECHO = """
@@ -105,6 +106,7 @@ def test_a_payload_is_tried_without_making_a_job(office: Office) -> None:
     assert shown["event"]["kind"] == "issues.opened"
     assert shown["prompt"] == "Answer this: Someone opened issue #7: Broken\x1b"
     assert (shown["agent"], shown["reply_to"]) == ("echo", ["https://example.com/answers"])
+    assert shown["tag"] == "issue 7"
     assert office.doors.jobs.list() == []
     assert office.json("deliveries") == []
 
@@ -126,10 +128,10 @@ def test_a_try_says_at_which_step_a_delivery_would_fail(
 
 
 def test_a_try_with_what_is_no_json_says_so(office: Office) -> None:
-    result = office.try_out(body=b"action=opened", x_github_event="issues")
+    result = office.try_out(body=b"payload=%7B%7D", x_github_event="issues")
 
     assert result.exit_code == 1
-    assert "must be JSON" in json.loads(result.stdout)["reason"]
+    assert "choose application/json" in json.loads(result.stdout)["reason"]
 
 
 def test_a_try_is_shown_to_people_without_what_steers_their_terminal(office: Office) -> None:

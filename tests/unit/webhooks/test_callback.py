@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -194,6 +195,43 @@ def test_nothing_goes_to_a_private_address_unless_it_is_allowed(
             bringing.send(channel)
 
     assert receiver.taken == []
+
+
+def test_a_name_is_looked_up_once_so_that_it_cannot_lead_elsewhere_a_moment_later(
+    make_settings: Callable[..., Settings],
+    receiver: Receiver,
+    bring: Callable[[str], Bringing],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, answers = socket.getaddrinfo, ["127.0.0.1"]
+
+    def rebinding(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        if host != "rebind.example":
+            return real(host, port, *args, **kwargs)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(), port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+
+    bring(receiver.url.replace("127.0.0.1", "rebind.example")).send(
+        http_channel(make_settings(PRIVATE))
+    )
+
+    assert answers == []
+    assert receiver.taken[0][0]["host"].startswith("rebind.example:")
+
+
+def test_a_name_with_a_private_address_among_public_ones_is_refused(
+    make_settings: Callable[..., Settings],
+    bring: Callable[[str], Bringing],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 80)) for each in ("8.8.8.8", "::1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+
+    with pytest.raises(ChannelRefused, match="private address"):
+        bring("http://mixed.example/").send(
+            http_channel(make_settings(PRIVATE.replace("true", "false")))
+        )
 
 
 @pytest.mark.parametrize("address", [
