@@ -247,9 +247,13 @@ def _with_tools(turn: Turn, tools: list[Tool]) -> Iterator[Emitted]:
     loop = ToolLoop(turn, tools)
     instructions = f"{turn.agent.instructions.strip()}\n{DATA}".strip()
     prompt = prompt_of(turn, instructions, tokens_of(turn, tools))
-    for emitted in loop.run(prompt):
-        if isinstance(emitted, ToolCall) or not turn.agent.checked:
-            yield emitted
+    with closing(loop.run(prompt)) as said:
+        for emitted in said:
+            if recites(loop.text[-RECITED_LENGTH:], turn.agent.instructions):
+                yield _blocked(turn, "recital")
+                return
+            if isinstance(emitted, ToolCall) or not turn.agent.checked:
+                yield emitted
     if turn.agent.knowledge and not loop.calls:
         yield from grounded(turn)
         return
@@ -263,9 +267,7 @@ def _with_tools(turn: Turn, tools: list[Tool]) -> Iterator[Emitted]:
             told = (say("tool", turn.text, name=c.name, result=c.result) for c in loop.calls)
             text = "\n\n".join(told)
         yield Token(text=text, checked=True)
-    if recites(text, turn.agent.instructions):
-        yield _blocked(turn, "recital")
-    elif text:
+    if text:
         yield Reply(text=text)
     else:
         yield Reply(text=say("empty", turn.text), confidence=0.0)

@@ -79,7 +79,7 @@ _SIGNS: tuple[tuple[float, str], ...] = (
         r"(?:输出|显示|重复|告诉|打印|说出|展示|泄露).{0,24}(?:提示词|指令|密钥|配置|机密|工具列表)",
     ),
     (0.6, r"隐藏的?.{0,6}(?:配置|密钥|指令|提示)|(?:机密|秘密)内容"),
-    (0.5, r"重复.{0,24}直到|工具列表.{0,16}(?:打印|输出|列出)"),
+    (0.6, r"重复.{0,24}直到|工具列表.{0,16}(?:打印|输出|列出)"),
     # Another self
     (1.0, r"\bdo anything now\b|\bDAN mode\b|\b(?:as|like|named|are|called) \W?DAN\b|\[DAN\]"),
     (0.6, r"\bdeveloper mode\b|\bgod mode\b|\bjailbroken\b|开发者模式|越狱模式"),
@@ -97,7 +97,8 @@ _SIGNS: tuple[tuple[float, str], ...] = (
         r"|norms|legality)\b",
     ),
     (0.4, r"\bfrom now on\b|从现在(?:开始|起)"),
-    (0.5, r"\b(?:stays?|remain) in character\b|\bnever refuses?\b|\bwon'?t refuse\b|不要拒绝"),
+    (0.5, r"\b(?:stays?|remain) in character\b"),
+    (0.5, r"\bnever (?:refuses?|declines?)\b|\bwon'?t refuse\b|不要拒绝"),
     (0.6, r"\bunfiltered\b|\buncensored\b|\bamoral\b|\bunethical\b|\bimmoral\b"),
     (0.4, r"\bchat\s?g(?:pt|tp)\b|\bopen\s?ai\b|如果你是\s*AI|AI\s*助手"),
     (0.3, r"\byou (?:are|'re)(?: now)? (?:going|about) to\b|\byou will (?:now )?(?:act|pretend)\b"),

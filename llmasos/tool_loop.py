@@ -7,7 +7,7 @@ made at most once for a job if it has effects. Models that call tools badly go t
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class ToolLoop:
         self._waits: Suspended | None = None
         self._one_by_one = threading.Lock()  # LangChain calls several from as many threads
 
-    def run(self, prompt: Sequence[Message]) -> Iterator[Token | ToolCall]:
+    def run(self, prompt: Sequence[Message]) -> Generator[Token | ToolCall, None, None]:
         """Let the model answer: what it says piece by piece, and each call once it is made.
 
         Raises Suspended when a person must grant a call first.

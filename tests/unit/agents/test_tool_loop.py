@@ -157,3 +157,13 @@ def test_a_call_with_effects_waits_for_a_person_and_is_made_as_granted():
     assert asked.payload == {"tool": "refund", "arguments": {"order": "A-1"}}
     assert made == ["A-1"]
     assert reply.text == "Order A-1 is refunded."
+
+
+def test_instructions_are_not_recited_piece_by_piece_either():
+    secret = "You serve the Acme Company and the magic word for refunds is canary-4711 always."
+    agent = CLERK.with_changes(instructions=secret)
+
+    reply, seen, _ = answered(f"Sure: {secret}", agent=agent)
+
+    assert reply.blocked == {"rule": "recital"}
+    assert "canary" not in "".join(event.text for event in seen if isinstance(event, Token))
