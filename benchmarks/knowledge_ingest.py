@@ -7,9 +7,10 @@ its best chunk. Goal: at least 2.5 times the peer's documents a second on a proc
 AVX512-BF16 or AMX, else 1.2 times, at an nDCG@10 that differs by 0.005 at most.
 
     pip install 'llmasos[bench]'
-    python benchmarks/knowledge_ingest.py --data DATA [--documents 5183] [--rounds 1]
+    python benchmarks/knowledge_ingest.py --data DATA [--documents 1500] [--rounds 1]
 
-DATA holds `scifact/`: corpus.jsonl.gz, queries_test.jsonl and qrels_test.jsonl.
+DATA holds `scifact/`: corpus.jsonl.gz, queries_test.jsonl and qrels_test.jsonl. The documents that
+a query judges come first. 1,500 take about two minutes on two idle cores, all 5,183 seven.
 """
 
 import argparse
@@ -57,7 +58,10 @@ class Recording:
 def main() -> None:
     options = _options()
     settings = load()
-    corpus = _lines(options.data / "scifact" / "corpus.jsonl.gz")[: options.documents]
+    corpus = _lines(options.data / "scifact" / "corpus.jsonl.gz")
+    named = {str(e["doc_id"]) for e in _lines(options.data / "scifact" / "qrels_test.jsonl")}
+    corpus.sort(key=lambda each: str(each["_id"]) not in named)
+    corpus = corpus[: options.documents]
     pages = {each["_id"]: f"# {each['title']}\n\n{each['text']}\n" for each in corpus}
     recipe = Recipe(tokens_of(settings), settings.knowledge.chunk_tokens)
     cut = {name: chunks(parse(page, name), recipe) for name, page in pages.items()}
@@ -193,7 +197,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds scifact/")
-    parser.add_argument("--documents", type=int, default=5183)
+    parser.add_argument("--documents", type=int, default=1500)
     parser.add_argument("--rounds", type=int, default=1)
     return parser.parse_args()
 

@@ -4,7 +4,7 @@ On public judged sets (SciFact, XQuAD, MedQuAD, a product's help pages), all sys
 pieces of text and the same vectors, computed by the engine's `/embed`. Goals: on average 0.02 more
 nDCG@10 than the better half alone on each set, on none more than 0.005 less; help questions: hit@5
 at least 0.95, AUROC at least 0.85. LangChain's EnsembleRetriever runs beside where it is installed
-(`pip install langchain-classic langchain-community rank-bm25`).
+(`pip install 'llmasos[bench]'`).
 
     python benchmarks/knowledge_quality.py --data FOLDER --home HOME [--cache FOLDER] [SET …]
 """

@@ -114,7 +114,7 @@ def measured(
     index = Collection(folder / name).contents().version
     assert index is not None
     queries = placed._vectors
-    own, bare, encode, near = [], [], [], []
+    own, bare, encode, near, used = [], [], [], [], []
     for place, question in enumerate(asked):
         query = queries[place]
         encode.append(timed(lambda q=question: embedder.embed([q])))
@@ -122,9 +122,11 @@ def measured(
         bare.append(
             timed(lambda q=question, v=query: (embedder.embed([q]), index.index.nearest(v, 10)))
         )
+        began = time.process_time()
         own.append(
             timed(lambda q=question: base.search(q, collections=[name], principal=LOCAL, k=10))
         )
+        used.append(1000 * (time.process_time() - began))
     recall = index.index.measured(queries)
     base.close()
     peer = statistics.median(bare)
@@ -132,6 +134,7 @@ def measured(
         "chunks": stats.chunks,
         "index": stats.index,
         "search_ms": round(statistics.median(own), 2),
+        "search_cpu_ms": round(statistics.median(used), 2),
         "peer_ms": round(peer, 2),
         "ratio": round(statistics.median(own) / peer, 3),
         "encode_ms": round(statistics.median(encode), 2),

@@ -227,8 +227,11 @@ class Gathering:
         self._sizes: list[int] = []
         self._terms: list[npt.NDArray[np.uint32]] = []
         self._counts: list[npt.NDArray[np.uint8]] = []
-        self._waiting: list[tuple[int, int, int]] = []
-        """(term, count, access class) of the rows since the last block."""
+        self._numbers: list[int] = []
+        self._times: list[int] = []
+        """The terms of the rows since the last block, and how often each is in its row."""
+        self._closed = 0
+        """How many rows are in blocks."""
         self._held: list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]] = []
 
     def add(self, entry: Entry, terms: Sequence[str]) -> None:
@@ -238,7 +241,8 @@ class Gathering:
         if entry.row != self._first + len(self._access):
             raise ValueError(f"row {entry.row} does not follow {self._first + len(self._access)}")
         bag = Counter(terms)
-        self._waiting += [(term_number(t), min(n, 255), entry.access) for t, n in bag.items()]
+        self._numbers.extend(map(term_number, bag))
+        self._times.extend(bag.values())
         self._access.append(entry.access)
         self._lengths.append(len(terms))
         self._sizes.append(len(bag))
@@ -265,11 +269,19 @@ class Gathering:
 
     def _close_block(self) -> None:
         """Turn what waits into arrays, and count for each term which classes hold it how often."""
-        block = np.array(self._waiting, dtype=np.uint64).reshape(-1, 3)
-        self._waiting.clear()
-        self._terms.append(block[:, 0].astype(np.uint32))
-        self._counts.append(block[:, 1].astype(np.uint8))
-        keys, held = np.unique((block[:, 0] << np.uint64(32)) | block[:, 2], return_counts=True)
+        terms = np.array(self._numbers, dtype=np.uint32)
+        access = np.repeat(
+            np.array(self._access[self._closed :], dtype=np.uint64),
+            np.array(self._sizes[self._closed :], dtype=np.int64),
+        )
+        self._terms.append(terms)
+        self._counts.append(np.minimum(self._times, 255).astype(np.uint8))
+        self._numbers.clear()
+        self._times.clear()
+        self._closed = len(self._access)
+        keys, held = np.unique(
+            (terms.astype(np.uint64) << np.uint64(32)) | access, return_counts=True
+        )
         self._held.append((keys, held.astype(np.uint32)))
 
 

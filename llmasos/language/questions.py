@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from llmasos.language.lexicon import GENERIC, SYNONYMS
 from llmasos.language.words import Sentence, is_chinese, names, sentences, stem, terms
@@ -308,7 +309,7 @@ def holding(question: Question, evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def _holds(question: Question, passage: Passage) -> bool:
-    there = frozenset(terms(f"{passage.title}\n{passage.text}"))
+    there = frozenset(terms(passage.title)).union(*_taken_apart(passage.text).terms)
     enough = min(MOST, max(LEAST, ENOUGH - NEARER * (passage.nearness - USUAL)))
     if question.own and all(not _held(term, there) for term in question.own):
         return False  # names alone: the passage may be about them, or in another language
@@ -321,10 +322,12 @@ def _holds(question: Question, passage: Passage) -> bool:
 def _windows(question: Question, passage: Passage) -> list[Evidence]:
     around = terms(passage.title)
     heading = set(terms(passage.title.rpartition(TITLE_SEPARATOR)[2]))
-    parts = [part for part in _parts(passage.text) if not part.text.startswith("#")]
+    apart = _taken_apart(passage.text)
+    told = [n for n, part in enumerate(apart.sentences) if not part.text.startswith("#")]
+    parts = [apart.sentences[n] for n in told]
     if all(_LINK_ONLY.fullmatch(part.text) for part in parts):
         return []
-    own = [terms(part.text) for part in parts]
+    own = [apart.terms[n] for n in told]
     fit = question.fit(heading)
     found = []
     for first in range(len(parts)):
@@ -333,7 +336,7 @@ def _windows(question: Question, passage: Passage) -> list[Evidence]:
         piece = Evidence(passage, tuple(parts[first:last]), 0.0)
         given = sum(bool(kind.given.search(piece.facts)) for kind in question.kinds)
         score = (
-            IN_CONTEXT * question.coverage(around + inside)
+            IN_CONTEXT * question.coverage([*around, *inside])
             + INSIDE * question.coverage(inside)
             + AT_FIRST * question.coverage(own[first])
             + NEAR * max(0.0, passage.nearness)
@@ -343,6 +346,22 @@ def _windows(question: Question, passage: Passage) -> list[Evidence]:
         first, last = _whole_list(parts, first, last)
         found.append(Evidence(passage, tuple(parts[first:last]), score))
     return found
+
+
+class _Apart(NamedTuple):
+    """A passage's text taken apart."""
+
+    sentences: tuple[Sentence, ...]
+    """A block of code is whole, with the sentence that leads to it."""
+    terms: tuple[tuple[str, ...], ...]
+    """Of each sentence."""
+
+
+@lru_cache(maxsize=500)
+def _taken_apart(text: str) -> _Apart:
+    """A text taken apart; remembered, since a passage is judged and then answered from."""
+    parts = tuple(_parts(text))
+    return _Apart(parts, tuple(tuple(terms(part.text)) for part in parts))
 
 
 def _parts(text: str) -> list[Sentence]:

@@ -148,8 +148,8 @@ def test_empty_and_unknown_files_say_so(write, reason):
     ids=range(9),
 )  # fmt: skip
 def test_hostile_markdown_is_read_in_linear_time(text):
-    began = time.monotonic()
+    began = time.process_time()
 
     chunks(parse(text, "hostile"), Recipe())
 
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 20  # what is quadratic takes minutes

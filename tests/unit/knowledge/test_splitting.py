@@ -119,8 +119,8 @@ def test_the_last_piece_is_not_tiny():
 @pytest.mark.parametrize("joints", [PROSE, CODE], ids=["prose", "code"])
 def test_a_hostile_text_takes_no_more_than_linear_time(unit, joints):
     text = unit * (500_000 // len(unit))
-    began = time.monotonic()
+    began = time.process_time()
 
     split(text, (0, len(text)), 250, ruler(text), joints)
 
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 20  # what is quadratic takes minutes

@@ -47,11 +47,11 @@ def test_an_endless_word_is_not_one_token(tokenizer):
 
 @pytest.mark.parametrize("unit", ["x", " ", "汉", "a ", "\n"])
 def test_a_hostile_text_is_counted_in_linear_time(tokenizer, unit):
-    began = time.monotonic()
+    began = time.process_time()
 
     tokenizer.starts(unit * 1_000_000)
 
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20  # what is quadratic takes minutes
 
 
 def test_a_model_that_is_not_here_is_estimated(make_settings):
