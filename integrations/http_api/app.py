@@ -12,7 +12,16 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from integrations.app import Doors
-from integrations.http_api import agents, health, hooks, jobs, knowledge, refusals
+from integrations.http_api import (
+    agents,
+    chat,
+    health,
+    hooks,
+    jobs,
+    knowledge,
+    manual,
+    refusals,
+)
 from integrations.http_api.callers import Callers
 from integrations.http_api.doors import UPLOADS, Followers
 from integrations.http_api.gate import Gate, Guard
@@ -35,6 +44,7 @@ def create_app(doors: Doors) -> FastAPI:
         title="LLMasOS",
         version=version("llmasos"),
         summary="Ask agents, follow their jobs, search knowledge, take webhooks.",
+        docs_url=None,  # FastAPI's own page loads its scripts from elsewhere
         redoc_url=None,
         responses=refusals.described(400, 401, 403, 408, 413, 422, 429, 503),
     )
@@ -46,7 +56,7 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.uploads = CapacityLimiter(UPLOADS)
     app.state.metrics = Metrics(doors.jobs.counts, partial(told, doors.bus))
     refusals.install(app)
-    for noun in (agents, jobs, knowledge, hooks, health):
+    for noun in (agents, jobs, knowledge, chat, hooks, health, manual):
         app.include_router(noun.router)
     app.router.routes.extend(_slack(doors))
     app.state.callers = Callers(Keys(doors.database))

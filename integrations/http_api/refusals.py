@@ -23,10 +23,12 @@ from llmasos import errors
 from llmasos.errors import (
     AlreadyDecided,
     BudgetSpent,
+    DeadlineExceeded,
     DownloadFailed,
     EngineError,
     IdempotencyConflict,
     InvalidRequest,
+    JobCancelled,
     KeyRefused,
     LLMasOSError,
     NotAllowed,
@@ -56,6 +58,8 @@ STATUSES: tuple[tuple[type[LLMasOSError], int], ...] = (
     (UnknownKey, 404),
     (UnknownModel, 404),
     (IdempotencyConflict, 409),
+    (JobCancelled, 409),
+    (DeadlineExceeded, 504),
     (WrongJobState, 409),
     (AlreadyDecided, 409),
     (BudgetSpent, 429),
@@ -69,12 +73,12 @@ STATUSES: tuple[tuple[type[LLMasOSError], int], ...] = (
 )
 """The status of each kind of error, the most special first; any other is a 500."""
 
-TITLES = {
-    name: each.__doc__ or ""
+KINDS = {
+    name: each
     for name, each in {**vars(errors), **{kind.__name__: kind for kind, _ in STATUSES}}.items()
     if isinstance(each, type) and issubclass(each, LLMasOSError)
 }
-"""What each kind of error is, in a sentence."""
+"""The kinds of error that have a name of their own."""
 
 PREFIX = "urn:llmasos:error:"
 """What a problem's `type` begins with; a name of the error tree follows."""
@@ -112,7 +116,9 @@ DESCRIPTION: dict[int | str, dict[str, Any]] = {
         (413, "The body is too large."),
         (422, "The request has a wrong value."),
         (429, "The caller sent too many requests, or has used up its budget."),
+        (500, "Something unforeseen, or an agent broke down."),
         (503, "Something that this stands on does not answer."),
+        (504, "The job took longer than it may."),
     )
 }
 """The refusals that routes may give, for `/docs`."""
@@ -129,7 +135,7 @@ def problem(scope: Scope, status: int, kind: str, detail: str, **more: Any) -> J
     kind: a name of the error tree, or what HTTP calls it. more: members that this kind has besides.
     """
     if scope["path"].startswith(OPENAI):
-        return JSONResponse({"error": _as_openai_says(status, kind, detail)}, status)
+        return JSONResponse({"error": as_openai_says(status, kind, detail)}, status)
     request_id = scope.get("state", {}).get("request_id", "")
     said = Problem(
         type=PREFIX + kind,
@@ -143,7 +149,7 @@ def problem(scope: Scope, status: int, kind: str, detail: str, **more: Any) -> J
 
 def refusal(scope: Scope, error: LLMasOSError) -> JSONResponse:
     """An error of ours as a response to a request."""
-    status = status_of(error)
+    status = status_of(type(error))
     if status >= 500:
         log.warning("http.failed", error_type=type(error).__name__, status=status)
     response = problem(scope, status, type(error).__name__, error.message())
@@ -157,9 +163,14 @@ def refusal(scope: Scope, error: LLMasOSError) -> JSONResponse:
     return response
 
 
-def status_of(error: LLMasOSError) -> int:
-    """The HTTP status for an error."""
-    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+def status_of(kind: type[LLMasOSError]) -> int:
+    """The HTTP status for a kind of error."""
+    return next((status for each, status in STATUSES if issubclass(kind, each)), 500)
+
+
+def status_named(kind: str) -> int:
+    """The HTTP status for a kind of error by its name, as jobs keep it; 500 for one of others."""
+    return status_of(KINDS.get(kind, LLMasOSError))
 
 
 def install(app: FastAPI) -> None:
@@ -195,11 +206,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _title(kind: str, status: int) -> str:
-    named = TITLES.get(kind)
-    return inspect.cleandoc(named).splitlines()[0] if named else HTTPStatus(status).phrase
+    words = KINDS[kind].__doc__ if kind in KINDS else None
+    return inspect.cleandoc(words).splitlines()[0] if words else HTTPStatus(status).phrase
 
 
-def _as_openai_says(status: int, kind: str, detail: str) -> dict[str, Any]:
+def as_openai_says(status: int, kind: str, detail: str) -> dict[str, Any]:
     """An error as OpenAI's clients read it."""
     kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
     other = "invalid_request_error" if status < 500 else "server_error"

@@ -3,7 +3,7 @@
 A test holds that description and answers agree.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -126,6 +126,33 @@ class PassagesShape(_Shape):
     """The passages that were found, best first."""
 
     passages: list[dict[str, Any]]
+
+
+class ChatShape(BaseModel):
+    """An answer in OpenAI's form; `citations` in its message are ours."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, int]
+
+
+class ModelShape(_Shape):
+    """An agent as a model."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelsShape(_Shape):
+    """The agents as models."""
+
+    object: Literal["list"]
+    data: list[ModelShape]
 
 
 JOB: dict[str, Any] = {"model": JobShape}

@@ -30,6 +30,7 @@ log = structlog.get_logger()
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent."""
 MEDIA_TYPE = "text/event-stream"
+HEARTBEAT_LINE = ": still here\n\n"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,16 @@ class Following:
         check_place(after)
         await short(self.doors.jobs.find, job_id)
         headers = {"location": location} if location else {}
-        return event_stream(_written(self.events(job_id, after)), headers)
+        return event_stream(_written(self.lively(job_id, after)), headers)
+
+    async def lively(self, job_id: str, after: str = "") -> AsyncGenerator[Followed | None]:
+        """The events; None when it is time to say that the connection still stands."""
+        spoke = time.monotonic()
+        async with aclosing(self.events(job_id, after)) as events:
+            async for each in events:
+                if each or time.monotonic() - spoke > HEARTBEAT:
+                    spoke = time.monotonic()
+                    yield each
 
     async def wait_for(self, job_id: str, seconds: float = math.inf) -> Job:
         """The job once it is finished, or as it stands when the time or the caller is gone."""
@@ -97,16 +107,9 @@ Waiting = Annotated[Following, Depends(_following)]
 async def _written(events: AsyncIterator[Followed | None]) -> AsyncIterator[str]:
     """The events as text. The first line goes out at once: its reader knows that it is heard."""
     yield ": following\n\n"
-    spoke = time.monotonic()
     try:
         async for each in events:
-            if each:
-                yield _as_text(each)
-            elif time.monotonic() - spoke < HEARTBEAT:
-                continue
-            else:
-                yield ": still here\n\n"
-            spoke = time.monotonic()
+            yield _as_text(each) if each else HEARTBEAT_LINE
     except LLMasOSError as error:  # the answer has begun: its reader comes back and goes on
         log.warning("http.stream_broke_off", error_type=type(error).__name__)
 

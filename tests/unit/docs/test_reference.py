@@ -14,6 +14,7 @@ import llmasos
 from integrations.app import open_doors
 from integrations.http_api import agents, knowledge, refusals
 from integrations.http_api.app import create_app
+from integrations.http_api.chat_form import Chat
 from integrations.slack.http import PATH as SLACK_EVENTS
 from llmasos import errors, plugins
 from llmasos.bus import MemoryBus
@@ -72,7 +73,7 @@ def test_every_route_has_a_heading(pages: dict[str, Any], routes: set[str]) -> N
     } - routes == set()
 
 
-@pytest.mark.parametrize("model", [agents.Run, knowledge.Search])
+@pytest.mark.parametrize("model", [agents.Run, knowledge.Search, Chat])
 def test_every_field_of_a_body_is_named(model: type[BaseModel], pages: dict[str, Any]) -> None:
     assert set(model.model_fields) - set(pages["docs/reference/http.md"].code) == set()
 

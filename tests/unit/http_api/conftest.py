@@ -83,7 +83,7 @@ def make_desk(
             open_things.callback(doors.close)
             base = open_things.enter_context(served(doors))
             http = open_things.enter_context(
-                httpx.Client(base_url=base, trust_env=False, verify=False)
+                httpx.Client(base_url=base, trust_env=False, verify=False, timeout=60)
             )
             return Desk(doors, http, Claims(database, "test", 60.0), Outcomes(database))
 

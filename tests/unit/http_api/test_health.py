@@ -40,4 +40,7 @@ def test_the_api_describes_itself(desk: Any) -> None:
     document = desk.http.get("/openapi.json").json()
 
     assert "/v1/agents/{name}/runs" in document["paths"]
-    assert desk.http.get("/docs").status_code == 200
+    page = desk.http.get("/docs")
+    assert page.status_code == 200
+    assert "POST /v1/agents/{name}/runs" in page.text
+    assert not re.search(r"<script|(src|href)=.?(https?:)?//", page.text)
