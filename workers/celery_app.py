@@ -107,6 +107,7 @@ def _application(broker_url: str, queues: Sequence[Kind], **options: Any) -> Cel
         task_serializer="json",
         accept_content=["json"],
         worker_prefetch_multiplier=1,
+        worker_enable_prefetch_count_reduction=False,
         worker_disable_prefetch=unbooked,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
@@ -120,7 +121,13 @@ def _application(broker_url: str, queues: Sequence[Kind], **options: Any) -> Cel
 
 
 class _Patient(Consumer):  # type: ignore[misc]
-    """Celery's consumer, but back within seconds however long the broker was away."""
+    """Celery's consumer, but back within seconds however long the broker was away.
+
+    It holds one message more than it has threads for, so that the others wake whoever is idle.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "initial_prefetch_count": 1})
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, trying again until it works or the process is to stop."""
