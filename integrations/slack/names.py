@@ -23,6 +23,8 @@ FRESH = 3_600.0
 AGAIN = 60.0
 """Seconds after which Slack is asked again for one that it did not tell."""
 LONGEST = 80
+MOST_MENTIONS = 20
+"""How many members of one text are called by their names: each may cost a call."""
 _MEMBER = re.compile(r"@([UW][A-Z0-9]{4,20})\b")
 
 
@@ -44,7 +46,9 @@ class Names:
 
     def resolved(self, text: str) -> str:
         """A text with the members that it mentions by id called by their names."""
-        return _MEMBER.sub(lambda found: f"@{self.of(found.group(1))}", text)
+        mentioned = list(dict.fromkeys(_MEMBER.findall(text)))[:MOST_MENTIONS]
+        names = {user: self.of(user) for user in mentioned}
+        return _MEMBER.sub(lambda found: f"@{names.get(found[1], found[1])}", text)
 
     def _name(self, of: str, ask: Callable[[str], str]) -> str:
         with self._lock:

@@ -68,6 +68,13 @@ def test_people_are_called_by_their_names(slack: SlackStandIn, gather: Gather) -
     assert len(slack.called("users.info")) == 3
 
 
+def test_a_text_full_of_mentions_costs_few_calls(slack: SlackStandIn, gather: Gather) -> None:
+    ts = slack.say("C0GENERAL", " ".join(f"<@U0P{number:04}>" for number in range(500)))
+
+    assert "@U0P0499" in gather("C0GENERAL", ts).request.text
+    assert len(slack.called("users.info")) == 21
+
+
 def test_what_was_said_before_goes_along_once_as_others_words(
     slack: SlackStandIn, gather: Gather
 ) -> None:
