@@ -306,6 +306,7 @@ KINDS: dict[Callable[[random.Random], Iterator[Attack]], int] = {
 }  # fmt: skip
 
 
+@pytest.mark.timeout(600)
 def test_a_thousand_hostile_requests_change_nothing(server: Server, settings: Settings) -> None:
     rng = random.Random(20)
     first = [attack for kind in KINDS for attack in itertools.islice(kind(rng), 8)]
