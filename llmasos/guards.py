@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from llmasos.language.detection import language_of
 from llmasos.language.words import sentences
 
+NEAR = 600
+"""Characters within which signs must stand to count together: a long text has many by chance."""
 REFUSED = 1.0
 """From this score on a message is taken for an attack."""
 RECITED_WORDS = 8
@@ -159,7 +161,12 @@ def broken_rule(
 def injection_score(text: str) -> float:
     """How much a text reads like an attack on an agent's instructions; `REFUSED` is an attack."""
     plain = _plain(text)
-    return sum(weight for weight, sign in _WEIGHED if sign.search(plain))
+    starts = range(0, max(len(plain) - NEAR // 2, 1), NEAR // 2)
+    return max(_score(plain[start : start + NEAR]) for start in starts)
+
+
+def _score(part: str) -> float:
+    return sum(weight for weight, sign in _WEIGHED if sign.search(part))
 
 
 def quoted(text: str, name: str) -> str:

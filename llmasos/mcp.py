@@ -146,7 +146,7 @@ class _Session:
         try:
             with (
                 Path(os.devnull).open("w") as silence,
-                anyio.fail_after(self._settings.timeout) as limit,
+                anyio.fail_after(self._settings.start_timeout) as limit,
             ):
                 async with AsyncExitStack() as stack:
                     client = await stack.enter_async_context(
@@ -199,7 +199,7 @@ class _Server:
                 raise ToolFailed(self._settings.name, "its server failed a moment ago")
             session = _Session(self._settings, self._loop)
             try:
-                offered = session.offered.result(self._settings.timeout + GRACE)
+                offered = session.offered.result(self._settings.start_timeout + GRACE)
             except Exception as error:
                 self._rests_until = time.monotonic() + REST_SECONDS
                 raise ToolFailed(self._settings.name, _reason(error)) from error

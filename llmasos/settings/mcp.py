@@ -35,8 +35,10 @@ class McpSettings(Section):
     """Variables that the command gets, beside `PATH`, `HOME` and their like. `env:NAME` works."""
     headers: dict[str, Secret] = Field(default_factory=dict)
     """HTTP headers that the server at `url` gets, such as `Authorization`."""
+    start_timeout: float = Field(default=60.0, gt=0)
+    """Seconds that it may take to start and to list its tools."""
     timeout: float = Field(default=30.0, gt=0)
-    """Seconds that it may take to start, and for each call."""
+    """Seconds that a call may take."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -23,7 +23,8 @@ EVERY = ("ticket", "flood", "broken", "sleep", "vanish", "pid")
 def serving(**changes: object) -> Iterator[Callable[[], dict[str, Tool]]]:
     """A server, and what gives its tools by name."""
     plain = {
-        "name": "desk", "command": (sys.executable, str(SCRIPT)), "timeout": 60.0,
+        "name": "desk", "command": (sys.executable, str(SCRIPT)),
+        "timeout": 60.0, "start_timeout": 100.0,
         "tools": EVERY, "effects": ("close_ticket",), "env": {"DESK": "front"}, **changes,
     }  # fmt: skip
     servers = McpServers([McpSettings.model_validate(plain)])
@@ -79,7 +80,7 @@ def test_a_server_that_dies_is_started_again(desk):
 
 
 def test_a_call_ends_in_its_time_and_closing_ends_the_program():
-    with serving(timeout=8.0) as tools:
+    with serving(timeout=5.0) as tools:
         process = int(tools()["desk_pid"].call({}))
         with pytest.raises(ToolFailed, match="time"):
             tools()["desk_sleep"].call({})
@@ -91,7 +92,7 @@ def test_a_call_ends_in_its_time_and_closing_ends_the_program():
     "command", [(sys.executable, str(SCRIPT), "--silent"), ("no-such-program-anywhere",)]
 )
 def test_a_server_that_is_away_has_no_tools(command):
-    with serving(command=command, timeout=2.0) as tools:
+    with serving(command=command, start_timeout=2.0) as tools:
         assert tools() == {}
 
 

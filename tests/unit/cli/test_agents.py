@@ -1,6 +1,5 @@
 import json
-import subprocess
-import sys
+import runpy
 
 import pytest
 from typer.testing import CliRunner
@@ -42,15 +41,14 @@ def test_nothing_is_overwritten(llmasos, tmp_path):
     assert [path.name for path in (tmp_path / "my_agents").glob("*.py")] == ["billing.py"]
 
 
-def test_a_new_agent_comes_with_a_test_that_passes(llmasos, tmp_path):
+def test_a_new_agent_comes_with_a_test_that_passes(llmasos, tmp_path, monkeypatch):
     llmasos("new", "billing-desk")
+    monkeypatch.syspath_prepend(str(tmp_path / "my_agents"))
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "my_agents"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
+    tests = runpy.run_path(str(tmp_path / "my_agents" / "tests" / "test_billing_desk.py"))
 
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    tests["test_it_answers_by_its_instructions"]()
+    assert (tmp_path / "my_agents" / "tests" / "conftest.py").exists()
 
 
 @pytest.mark.parametrize("name", ["Billing", "auto", "../x", ""])

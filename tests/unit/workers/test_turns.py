@@ -127,7 +127,7 @@ def test_the_guards_of_the_configuration_hold(begin: Any) -> None:
 def test_an_agent_gets_the_tools_of_its_mcp_server(begin: Any) -> None:
     script = Path(__file__).parents[1] / "mcp_server.py"
     command = json.dumps([sys.executable, str(script)])
-    toml = f"[[mcp]]\nname = 'desk'\ncommand = {command}\ntools = ['ticket']\ntimeout = 60\n"
+    toml = f"[[mcp]]\nname = 'desk'\ncommand = {command}\ntools = ['ticket']\nstart_timeout = 100\n"
     clerk = Agent(name="clerk", mcp=["desk"], model="large")
     models = Alias(calls("desk_ticket", number=7), "It is open.")
 
