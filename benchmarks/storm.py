@@ -149,6 +149,7 @@ def _options() -> argparse.Namespace:
 def _lay_out(
     folder: Path, options: argparse.Namespace, slack: SlackStandIn, receiver: "Receiver"
 ) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "storm_agents.py").write_text(AGENTS)
     top = {"broker_url": options.broker, "database_url": options.database}
     engine = f'url = "{options.engine}"\napi_key = "{options.engine_key}"'
