@@ -196,7 +196,7 @@ class Stage:
         request = Request(agent="script", text=text, reply_to=("file:a",), **fields)
         return self.jobs.submit(request).job.id
 
-    def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 60.0) -> Any:
         give_up = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < give_up, self.log()[-3000:]

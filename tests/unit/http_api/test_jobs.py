@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from llmasos.events import Failure, Reply
+from llmasos.events import Approval, Failure, Reply
+from llmasos.generation import Usage
 
 
 def test_a_job_is_found_by_its_id(desk: Any) -> None:
@@ -87,3 +88,21 @@ def test_a_failed_job_says_why(desk: Any) -> None:
 
     assert found["status"] == "failed"
     assert found["error"] == {"type": "DeadlineExceeded", "message": "It took too long."}
+
+
+def test_what_a_job_asks_is_decided_once(desk: Any) -> None:
+    job = desk.ask().json()["id"]
+    question = Approval(question="May I?", payload={"cents": 3000})
+    desk.outcomes.suspend(desk.take(), "echo", question, Usage(), 3600)
+    asked = desk.http.get(f"/v1/jobs/{job}").json()
+
+    granted = desk.http.post(f"/v1/jobs/{job}/approve")
+    late = desk.http.post(f"/v1/jobs/{job}/decline")
+
+    assert (asked["status"], asked["waiting_for"]) == ("awaiting_approval", "approval by asker")
+    assert (asked["approval"]["question"], asked["approval"]["payload"]) == (
+        "May I?",
+        {"cents": 3000},
+    )
+    assert (granted.status_code, granted.json()["status"]) == (202, "queued")
+    assert (late.status_code, late.json()["type"]) == (409, "urn:llmasos:error:AlreadyDecided")
