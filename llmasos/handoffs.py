@@ -11,6 +11,9 @@ from sqlalchemy import select, update
 from llmasos.database import Database
 from llmasos.tables import handoffs
 
+TELLING = 60.0
+"""Seconds that telling people may take."""
+
 
 class Handoffs:
     """The conversations that people have taken over."""
@@ -19,19 +22,27 @@ class Handoffs:
         self._database = database
 
     def begin(self, conversation: str, job_id: str, by: str) -> bool:
-        """Note that a person takes over; whether nobody has been told of it yet.
+        """Note that a person takes over; whether it is for the caller to tell people.
 
-        job_id: whose answer gave rise to it; by: the principal who wants it.
+        job_id: whose answer gave rise to it; by: the principal who wants it. One caller tells them;
+        another may once that one has given up or not come back for a minute.
         """
         row = {"job_id": job_id, "by": by, "begun_at": time.time()}
+        untold = handoffs.c.told_at.is_(None) & (handoffs.c.begun_at < time.time() - TELLING)
         with self._database.writing() as connection:
-            connection.execute(
+            mine = connection.execute(
                 self._database.insert(handoffs)
                 .values(conversation=conversation, **row)
-                .on_conflict_do_nothing(index_elements=["conversation"])
+                .on_conflict_do_update(index_elements=["conversation"], set_=row, where=untold)
+                .returning(handoffs.c.conversation)
             )
+            return mine.first() is not None
+
+    def untold(self, conversation: str) -> None:
+        """Note that people could not be told: whoever tries next tells them."""
+        with self._database.writing() as connection:
             here = handoffs.c.conversation == conversation
-            return connection.execute(select(handoffs.c.told_at).where(here)).scalar() is None
+            connection.execute(update(handoffs).where(here).values(begun_at=0.0))
 
     def told(self, conversation: str) -> None:
         """Note that people know of it."""

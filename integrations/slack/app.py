@@ -19,6 +19,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from integrations.slack.actions import Actions
 from integrations.slack.another_agent import AnotherAgent
 from integrations.slack.blocks import ASK_AGENT, FEEDBACK_ACTION
 from integrations.slack.calls import as_token_error, explained
@@ -52,12 +53,13 @@ class Edge(AsyncMiddleware):
     def __init__(self, settings: SlackSettings, desk: Desk) -> None:
         """Raises SettingsError as `bolt_app` does."""
         self.errands = Errands()
-        home, opinions = Home(desk, self.errands), Opinions(desk)
+        home, opinions = Home(desk, self.errands), Opinions(desk, self.errands)
         actions: dict[str, Action] = {
             FEEDBACK_ACTION: opinions.keep,
             CANCEL: home.act,
             RETRY: home.act,
             ASK_AGENT: AnotherAgent(desk, self.errands).ask,
+            **Actions(desk, self.errands).by_id(),
         }
         self._intake = Intake(desk, settings, self.errands, home)
         self._commands = Commands(desk)

@@ -39,14 +39,26 @@ class SlackChannel:
 
 def channel(settings: Settings) -> SlackChannel | None:
     """The channel of these settings; None without a bot token."""
-    slack = settings.slack
-    if slack.bot_token is None:
+    slack, calls = settings.slack, calls_of(settings)
+    if calls is None:
         return None
     pace = Pace(update_interval=slack.update_interval, stream_seconds=slack.stream_seconds)
-    token = slack.bot_token.get_secret_value()
-    limits = limits_of(open_rates(addresses(settings).bus_url), token)
-    calls = Calls(sync_client(token, slack.api_url), limits)
     if slack.handoff is None:
         return SlackChannel(calls, pace)
     handoffs = Handoffs(Database(settings.state_url))
-    return SlackChannel(calls, pace, Handover(calls, slack.handoff, handoffs))
+    return SlackChannel(calls, pace, handover_of(settings, calls, handoffs))
+
+
+def calls_of(settings: Settings) -> Calls | None:
+    """The bot's calls, within the limits that all processes keep; None without a bot token."""
+    if settings.slack.bot_token is None:
+        return None
+    token = settings.slack.bot_token.get_secret_value()
+    limits = limits_of(open_rates(addresses(settings).bus_url), token)
+    return Calls(sync_client(token, settings.slack.api_url), limits)
+
+
+def handover_of(settings: Settings, calls: Calls, handoffs: Handoffs) -> Handover | None:
+    """How a person is asked; None when the settings name nobody."""
+    to = settings.slack.handoff
+    return Handover(calls, to, handoffs) if to else None

@@ -6,9 +6,11 @@ Its parts block: the edge calls them on threads, several at a time.
 from dataclasses import dataclass
 
 from agents.catalog import Catalog
+from integrations.slack.handover import Handover
 from llmasos.conversations import Conversations
 from llmasos.corrections import Corrections
 from llmasos.feedback import Feedback
+from llmasos.handoffs import Handoffs
 from llmasos.jobs import Jobs
 
 
@@ -21,3 +23,6 @@ class Desk:
     conversations: Conversations
     corrections: Corrections
     feedback: Feedback
+    handoffs: Handoffs
+    handover: Handover | None = None
+    """How a person is asked; None: nobody is named for that."""

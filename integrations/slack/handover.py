@@ -60,6 +60,9 @@ class Handover:
         except Refused:
             self._handoffs.end(case.conversation)
             raise
+        except SlackError:
+            self._handoffs.untold(case.conversation)
+            raise
         self._handoffs.told(case.conversation)
         log.info("slack.handed_over", job=case.job_id, to=self._to)
         try:

@@ -23,6 +23,7 @@ from integrations.slack.translate import (
     Event,
     House,
     addressed,
+    mentioned,
     to_deletion,
     to_edit,
     to_request,
@@ -119,7 +120,19 @@ class Intake:
 
     def _store(self, event: Event, house: House) -> Submitted | None:
         request = to_request(event, house)
-        return self._desk.jobs.submit(request) if request else None
+        if request is None or self._is_quiet(request, event, house):
+            return None
+        return self._desk.jobs.submit(request)
+
+    def _is_quiet(self, request: Request, event: Event, house: House) -> bool:
+        """Whether a person has taken over the conversation; who mentions the bot asks it back."""
+        conversation, handoffs = request.conversation, self._desk.handoffs
+        if conversation is None or not handoffs.quiet(conversation):
+            return False
+        if not mentioned(event, house.bot_user):
+            return True
+        handoffs.end(conversation)
+        return False
 
     async def _edited(self, event: Event, house: House, client: AsyncWebClient) -> None:
         edit = to_edit(event, house)

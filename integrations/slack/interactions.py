@@ -16,10 +16,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from integrations.slack.address import MEMBER
 from integrations.slack.ask_about import QUESTION, SHORTCUT, modal, to_request
 from integrations.slack.commands import TROUBLE
+from integrations.slack.comments import COMMENT, to_comment
 from integrations.slack.desk import Desk
 from integrations.slack.errands import Errands
 from integrations.slack.translate import House
-from llmasos.errors import StateError, UsageError
+from llmasos.errors import StateError, UnknownJob, UsageError
 from llmasos.request import Principal
 
 log = structlog.get_logger()
@@ -41,6 +42,8 @@ class Pressed:
     channel: str
     message_ts: str
     """The message that it stands in; empty where it stands in none."""
+    thread: str
+    """The thread of that message, or the message itself."""
     trigger: str
     """What opens a modal within three seconds."""
     body: Mapping[str, Any]
@@ -85,8 +88,10 @@ class Interactions:
             self._errands.run("modal", client.views_open(trigger_id=trigger, view=view))
 
     async def _submit(self, body: Json, house: House) -> Json | None:
-        view = body.get("view")
-        if not isinstance(view, dict) or view.get("callback_id") != SHORTCUT:
+        view = _table(body.get("view"))
+        if view.get("callback_id") == COMMENT:
+            await self._comment(view, body, house)
+        if view.get("callback_id") != SHORTCUT:
             return None
         try:
             request = to_request(body, house)
@@ -99,14 +104,32 @@ class Interactions:
             return _wrong(TROUBLE)
         return None
 
+    async def _comment(self, view: Mapping[str, Any], body: Json, house: House) -> None:
+        """Keep what somebody says about an answer, as their own opinion and nobody else's."""
+        comment, by = to_comment(view), presser(body, house)
+        if comment is None or by is None:
+            return
+        record, who = self._desk.feedback.record, house.person(*by, None).id
+        try:
+            await asyncio.to_thread(record, comment.job_id, who, "bad", comment.text)
+        except UnknownJob:
+            log.warning("slack.feedback_unknown_job", job=comment.job_id)
+
+
+def presser(body: Mapping[str, Any], house: House) -> tuple[str, str] | None:
+    """Whose interaction it is, and of which workspace; None when that makes no sense."""
+    user = _table(body.get("user"))
+    who, team = str(user.get("id") or ""), str(user.get("team_id") or house.team)
+    return (who, team) if MEMBER.fullmatch(who) and MEMBER.fullmatch(team) else None
+
 
 def to_pressed(body: Mapping[str, Any], house: House) -> Pressed | None:
     """The button that an interaction names; None when it names none."""
-    actions, user = body.get("actions"), _table(body.get("user"))
+    actions, by = body.get("actions"), presser(body, house)
     first = _table(actions[0]) if isinstance(actions, list) and actions else {}
-    who, team = str(user.get("id") or ""), str(user.get("team_id") or house.team)
-    if not (MEMBER.fullmatch(who) and MEMBER.fullmatch(team)):
+    if by is None:
         return None
+    who, team = by
     container = _table(body.get("container"))
     channel = _table(body.get("channel")).get("id") or container.get("channel_id") or ""
     ts = _table(body.get("message")).get("ts") or container.get("message_ts") or ""
@@ -117,6 +140,7 @@ def to_pressed(body: Mapping[str, Any], house: House) -> Pressed | None:
         principal=house.person(who, team, str(channel)[:50] or None),
         channel=str(channel)[:50],
         message_ts=str(ts)[:50],
+        thread=str(_table(body.get("message")).get("thread_ts") or ts)[:50],
         trigger=str(body.get("trigger_id") or "")[:200],
         body=body,
     )

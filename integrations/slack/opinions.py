@@ -7,7 +7,9 @@ from typing import cast
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from integrations.slack.comments import comment_modal
 from integrations.slack.desk import Desk
+from integrations.slack.errands import Errands
 from integrations.slack.interactions import Pressed
 from integrations.slack.translate import House
 from llmasos.errors import UnknownJob
@@ -21,11 +23,14 @@ _OPINION = re.compile(r"(good|bad):([0-9A-Za-z_-]{1,64})")
 class Opinions:
     """Keeps opinions."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, errands: Errands) -> None:
+        self._desk, self._errands = desk, errands
 
     async def keep(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
-        """Keep what a person thinks of an answer. Raises a StateError when it cannot be kept."""
+        """Keep what a person thinks of an answer, and ask what was wrong with a bad one.
+
+        Raises a StateError when it cannot be kept.
+        """
         found = _OPINION.fullmatch(pressed.value)
         if not found:
             return
@@ -36,3 +41,7 @@ class Opinions:
             )
         except UnknownJob:
             log.warning("slack.feedback_unknown_job", job=job_id)
+            return
+        if opinion == "bad" and pressed.trigger:
+            modal = client.views_open(trigger_id=pressed.trigger, view=comment_modal(job_id))
+            self._errands.run("comment", modal)

@@ -202,11 +202,13 @@ def _request(event: Event, place: _Place, house: House) -> Request:
 
 def addressed(event: Event, bot_user: str) -> bool:
     """Whether a message is said to us: a mention, its twin, or a direct message."""
-    return (
-        event.get("type") == "app_mention"
-        or event.get("channel_type") == "im"
-        or bool(re.search(rf"<@{re.escape(bot_user)}[|>]", str(event.get("text") or "")))
-    )
+    return event.get("channel_type") == "im" or mentioned(event, bot_user)
+
+
+def mentioned(event: Event, bot_user: str) -> bool:
+    """Whether a message names us."""
+    named = re.search(rf"<@{re.escape(bot_user)}[|>]", str(event.get("text") or ""))
+    return event.get("type") == "app_mention" or named is not None
 
 
 def _place(event: Event, house: House) -> _Place | None:

@@ -23,6 +23,7 @@ from llmasos.conversations import Conversations
 from llmasos.corrections import Corrections
 from llmasos.database import Database, migrate
 from llmasos.feedback import Feedback
+from llmasos.handoffs import Handoffs
 from llmasos.jobs import Jobs, Submitted
 from llmasos.request import Request
 from llmasos.settings import JobSettings, Settings
@@ -76,6 +77,7 @@ def desk(database: Database, jobs: Jobs) -> Desk:
         conversations=Conversations(database),
         corrections=Corrections(database, jobs),
         feedback=Feedback(database),
+        handoffs=Handoffs(database),
     )
 
 

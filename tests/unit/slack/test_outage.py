@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +21,9 @@ from llmasos.rates import MemoryRates
 from llmasos.request import Request
 from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.tables import deliveries
+from llmasos.testing import ScriptedEngine, make_turn
 from llmasos.testing.slack import Fault, SlackStandIn
+from llmasos.turn import Turn
 from workers.attempt import Means
 from workers.inline import InlineDispatcher
 from workers.runner import Runner
@@ -33,9 +34,9 @@ TEN_MINUTES = 600.0
 class Echo:
     """Turns of an agent that repeats what it is told."""
 
-    def begin(self, job: Any, history: Any, journal: Any, checkpoint: Any, usage: Any) -> Any:
+    def begin(self, job: Any, memory: Any, journal: Any, checkpoint: Any, usage: Any) -> Turn:
         agent = Agent(name="echo", flow=lambda turn: iter((Reply(text=turn.text),)))
-        return SimpleNamespace(agent=agent, request=job.request, text=job.request.text)
+        return make_turn(agent, job.request.text, ScriptedEngine(), journal=journal)
 
 
 class House:

@@ -1,0 +1,133 @@
+"""What people do about an answer with its buttons: stop it, ask again, ask a person, decide.
+
+A button's value is seen by every client, so whoever presses it is asked for their rights here.
+What is not done is told to them alone. Start reading at `Actions.by_id`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from integrations.slack.address import parse
+from integrations.slack.blocks import (
+    AGAIN_ACTION,
+    APPROVE_ACTION,
+    DECLINE_ACTION,
+    PERSON_ACTION,
+    STOP_ACTION,
+)
+from integrations.slack.calls import SlackError, as_channel_error
+from integrations.slack.desk import Desk
+from integrations.slack.errands import Errands
+from integrations.slack.handover import Case
+from integrations.slack.interactions import Action, Pressed
+from integrations.slack.own_jobs import OwnJobs
+from integrations.slack.refusing import refusal
+from integrations.slack.translate import House
+from llmasos.errors import ChannelError, ChannelRefused, NotAllowed, UsageError, WrongJobState
+from llmasos.jobs import JobStatus
+
+log = structlog.get_logger()
+
+
+class Actions:
+    """Acts on the buttons of answers."""
+
+    def __init__(self, desk: Desk, errands: Errands) -> None:
+        self._desk, self._errands = desk, errands
+
+    def by_id(self) -> Mapping[str, Action]:
+        """Who acts on a button, by its `action_id`."""
+        return {
+            STOP_ACTION: self._stop,
+            AGAIN_ACTION: self._again,
+            PERSON_ACTION: self._person,
+            APPROVE_ACTION: self._decide,
+            DECLINE_ACTION: self._decide,
+        }
+
+    async def _stop(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+        own = self._own(pressed, house)
+        await self._do(pressed, house, client, lambda: own.cancel(pressed.value))
+
+    async def _again(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+        await self._do(pressed, house, client, lambda: self._ask_again(pressed, house))
+
+    async def _decide(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+        granted = pressed.action == APPROVE_ACTION
+        decide = self._desk.jobs.decide
+        await self._do(
+            pressed, house, client, lambda: decide(pressed.value, granted, pressed.principal)
+        )
+
+    async def _person(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+        """It takes several calls of Slack's: an errand."""
+        work = self._do(pressed, house, client, lambda: self._hand_over(pressed))
+        self._errands.run("handover", work)
+
+    def _ask_again(self, pressed: Pressed, house: House) -> None:
+        """Run a failed job again; to one that succeeded a new one, once."""
+        own = self._own(pressed, house)
+        job = own.find(pressed.value)
+        if job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+            own.retry(job.id)
+        elif job.status is JobStatus.SUCCEEDED:
+            again = {"idempotency_key": f"again:{job.id}", "order": None}
+            self._desk.jobs.submit(job.request.model_copy(update=again))
+        else:
+            raise WrongJobState(job.id, job.status, "be run again")
+
+    def _hand_over(self, pressed: Pressed) -> None:
+        """Ask a person. Raises UsageError or ChannelError."""
+        job = self._desk.jobs.find(pressed.value)
+        place = next((a for a in job.request.reply_to if _is_in(a, pressed.channel)), None)
+        if self._desk.handover is None or place is None or job.request.conversation is None:
+            remedy = "Press the button below the answer in question."
+            raise NotAllowed("You", "hand this conversation over from here", remedy)
+        if not pressed.principal.member:
+            remedy = "Members of this workspace may."
+            raise NotAllowed("Guests", "hand a conversation over", remedy)
+        case = Case(
+            job_id=job.id,
+            conversation=job.request.conversation,
+            address=parse(place),
+            question=job.request.text,
+            answer=job.reply.text if job.reply else "",
+            reason="",
+            by=pressed.principal.id,
+        )
+        try:
+            self._desk.handover.hand_over(case)
+        except SlackError as error:
+            raise as_channel_error(error, place) from error
+
+    def _own(self, pressed: Pressed, house: House) -> OwnJobs:
+        return OwnJobs(self._desk, pressed.principal.id, house.runs_it(pressed.user))
+
+    async def _do(
+        self, pressed: Pressed, house: House, client: AsyncWebClient, act: Callable[[], object]
+    ) -> None:
+        """Do it, or tell whoever pressed why not. Raises a StateError."""
+        try:
+            await asyncio.to_thread(act)
+        except (UsageError, ChannelError) as error:
+            log.info("slack.button_refused", action=pressed.action, error=type(error).__name__)
+            notice = client.chat_postEphemeral(
+                channel=pressed.channel,
+                user=pressed.user,
+                thread_ts=pressed.thread or None,
+                text=refusal(error, house.settings),
+            )
+            self._errands.run("notice", notice)
+        else:
+            log.info("slack.button_pressed", action=pressed.action)
+
+
+def _is_in(address: str, channel: str) -> bool:
+    """Whether an address leads to a channel."""
+    try:
+        return parse(address).channel == channel
+    except ChannelRefused:
+        return False
