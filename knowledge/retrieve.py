@@ -23,7 +23,7 @@ from llmasos.retrieval import Explanation, Passage
 from llmasos.settings import Settings
 
 T = TypeVar("T")
-CANDIDATES = 100
+CANDIDATES = 50
 """Rows that each half of the search names at least."""
 DEEPER = (1, 4, 16)
 """How many times as many candidates are asked for, as long as there are too few passages in them.
