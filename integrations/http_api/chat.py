@@ -31,14 +31,17 @@ log = structlog.get_logger()
 FINAL = {"x-should-retry": "false"}
 """Tells OpenAI's clients that asking again is not worth it: what was worth it has been done."""
 
-router = APIRouter(tags=["openai"])
+router = APIRouter(
+    tags=["openai"],
+    responses=refusals.described_as_openai_says(400, 401, 403, 404, 408, 413, 422, 429, 503),
+)
 
 
 @router.post(
     "/v1/chat/completions",
     responses={
         200: {"description": "The answer.", "model": ChatShape, **EVENTS},
-        **refusals.described(404, 409, 500, 504),
+        **refusals.described_as_openai_says(409, 500, 504),
     },
 )
 async def complete(
@@ -151,7 +154,7 @@ async def models(doors: Here, caller: Runs) -> dict[str, Any]:
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
-@router.get("/v1/models/{model}", response_model=ModelShape, responses=refusals.described(404))
+@router.get("/v1/models/{model}", response_model=ModelShape)
 async def model(model: str, doors: Here, caller: Runs) -> dict[str, Any]:
     """One of them."""
     known = tuple(doors.catalog.names())

@@ -129,6 +129,16 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: DESCRIPTION[status] for status in statuses}
 
 
+def described_as_openai_says(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These refusals in OpenAI's form, for a route's description."""
+    error = {"type": "object", "required": ["message", "type", "param", "code"]}
+    schema = {"type": "object", "required": ["error"], "properties": {"error": error}}
+    return {
+        status: {**DESCRIPTION[status], "content": {"application/json": {"schema": schema}}}
+        for status in statuses
+    }
+
+
 def problem(scope: Scope, status: int, kind: str, detail: str, **more: Any) -> JSONResponse:
     """An error as a response to a request.
 

@@ -157,5 +157,10 @@ class ModelsShape(_Shape):
 
 JOB: dict[str, Any] = {"model": JobShape}
 """An answer that is a job."""
-EVENTS: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
-"""An answer that is a stream of events."""
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
+EVENTS: dict[str, Any] = {"content": {"text/event-stream": {"schema": _EVENT}}}
+"""An answer that is a stream of events; the schema is that of each."""
