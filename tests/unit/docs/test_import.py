@@ -11,7 +11,7 @@ import pytest
 import llmasos
 
 LIMIT = 0.2
-"""Seconds."""
+"""Seconds of the processor: others may be at work on it too."""
 
 
 def public_names() -> list[str]:
@@ -57,13 +57,13 @@ def test_a_name_that_is_not_there_is_named() -> None:
 
 def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
     code = (
-        "import sys, time; began = time.perf_counter(); import llmasos\n"
-        "seconds = time.perf_counter() - began\n"
+        "import sys, time; began = time.process_time(); import llmasos\n"
+        "seconds = time.process_time() - began\n"
         "heavy = {'pydantic', 'sqlalchemy', 'langchain_core', 'httpx', 'llmasos.settings'}\n"
         "print(seconds, sorted(heavy & set(sys.modules)))"
     )
 
-    results = [_run(code).split(" ", 1) for _ in range(3)]
+    results = [_run(code).split(" ", 1) for _ in range(5)]
 
     assert {loaded for _, loaded in results} == {"[]"}
     assert min(float(seconds) for seconds, _ in results) < LIMIT

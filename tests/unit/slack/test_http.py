@@ -57,7 +57,7 @@ def test_a_signature_in_other_letters_is_refused(door: Door) -> None:
     assert door.http.post(PATH, content=b"{}", headers=raw).status_code == 401
 
 
-@pytest.mark.parametrize("age", [301, -301])
+@pytest.mark.parametrize("age", [301, -330])
 def test_a_stale_signature_is_refused(door: Door, age: int) -> None:
     headers = signed_headers(b"{}", door.slack.signing_secret, at=time.time() - age)
 

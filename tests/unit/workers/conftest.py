@@ -86,7 +86,7 @@ class Bench:
         """A job for the agent; gives its id."""
         return self.jobs.submit(Request(agent="echo", text=text, **fields)).job.id
 
-    def until(self, condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 60.0) -> Any:
         """Wait until something is the case."""
         give_up = time.monotonic() + seconds
         while not (found := condition()):
