@@ -8,10 +8,12 @@ makes agents of files and modules, `router.py` chooses for `auto`. Start at `loa
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from agents.customer_service import equipped
 from agents.loading import from_module, from_path, from_value
 from agents.router import Routed, Router
 from llmasos import plugins
 from llmasos.agent import Agent
+from llmasos.embeddings import Embeds
 from llmasos.errors import AgentLoadError, NotAllowed, SettingsError, UnknownAgent, nearest
 from llmasos.generation import Message, Sampling
 from llmasos.language.followups import standalone
@@ -99,10 +101,13 @@ class Catalog:
         )
 
 
-def load_catalog(settings: Settings, router: Router | None = None) -> Catalog:
+def load_catalog(
+    settings: Settings, router: Router | None = None, embedder: Embeds | None = None
+) -> Catalog:
     """Find every agent and apply the configuration's changes.
 
-    router: who chooses for `auto`; None: one that goes by words.
+    router: who chooses for `auto`; None: one that goes by words. embedder: what agents compare
+    meanings with; None: they go by words.
 
     Raises AgentLoadError for one that cannot be loaded, with the file and the reason, and for two
     of one name; SettingsError for changes to an agent that there is not, or to a model that there
@@ -127,7 +132,7 @@ def load_catalog(settings: Settings, router: Router | None = None) -> Catalog:
         if override.model is not None and override.model not in settings.llm.aliases:
             hint = nearest(override.model, tuple(settings.llm.aliases))
             raise SettingsError(f"agents.{name}.model", repr(override.model), f"{NO_MODEL}{hint}")
-        agents[name] = changed(agents[name], override)
+        agents[name] = equipped(changed(agents[name], override), override, settings, embedder)
     servers = tuple(each.name for each in settings.mcp)
     for name, agent in agents.items():
         for server in agent.mcp:
@@ -143,7 +148,7 @@ def load_catalog(settings: Settings, router: Router | None = None) -> Catalog:
 
 def changed(agent: Agent, override: AgentOverride) -> Agent:
     """The agent as this installation wants it."""
-    given = override.model_dump(exclude_none=True, exclude={"concurrency", "limits"})
+    given = override.model_dump(exclude_none=True, exclude={"concurrency", "limits", "answers"})
     options: Sampling = {}
     if "temperature" in given:
         options["temperature"] = given.pop("temperature")

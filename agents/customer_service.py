@@ -1,17 +1,27 @@
 """The customer service agent: answers from the help center, with sources, or calls a person.
 
-Greetings, thanks and the wish for a person are met here; all else is the flow of every agent with
-knowledge (`llmasos/grounded.py`), which takes follow-ups, checks, cites and declines.
+Greetings, thanks, anger and the wish for a person are met here, and answers that people have
+written go first (`customer_service_answers.py`); all else is the flow of every agent with knowledge
+(`llmasos/grounded.py`), which takes follow-ups, checks, cites and declines. Whoever takes over gets
+a summary (`customer_service_summary.py`). Start reading at `Desk`.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from agents.customer_service_answers import CuratedAnswers, read_answers
+from agents.customer_service_summary import summed_up
 from llmasos.agent import Agent, Emitted, prompt
+from llmasos.embeddings import Embeds
+from llmasos.errors import SettingsError
 from llmasos.events import Handoff, Reply, Token
 from llmasos.generation import Options
 from llmasos.grounded import grounded
+from llmasos.language.followups import leans
 from llmasos.language.phrases import say
+from llmasos.settings import AgentOverride, Settings
 from llmasos.turn import Turn
 
 _GREETS = (
@@ -39,22 +49,96 @@ LONGEST_WISH = 80
 """Characters of a message that is nothing but the wish for a person."""
 
 
-def answer(turn: Turn) -> Iterator[Emitted]:
-    """Answer a customer's message."""
-    for phrase, pattern in SMALL_TALK.items():
-        if pattern.fullmatch(turn.text):
-            yield from _said(say(phrase, turn.text))
+ANGRY = re.compile(
+    r"\b(?:ridiculous|unacceptable|outrageous|useless|pathetic|fed up|sick (?:and tired )?of"
+    r"|(?:terrible|awful|worst) (?:service|support)|waste of (?:my )?time|this is a joke"
+    r"|i(?:['’]ve| have)? already (?:told|asked|said)|for the (?:third|fourth|fifth|tenth) time"
+    r"|you(?:['’]re| are) not (?:helping|listening))\b"
+    r"|垃圾|太差|受够了|浪费.{0,4}时间|说过.{0,3}遍|答非所问|什么破",
+    re.IGNORECASE,
+)
+"""Words of somebody who has had enough."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The flow of customer service: an agent's `flow`.
+
+    answers: those that people have written; they go first.
+    """
+
+    answers: CuratedAnswers | None = None
+
+    def __call__(self, turn: Turn) -> Iterator[Emitted]:
+        """Answer a customer's message; whoever takes over is told what was said before it."""
+        for emitted in self._answered(turn):
+            if isinstance(emitted, Reply) and emitted.handoff is not None:
+                handoff = summed_up(turn, emitted.handoff)
+                emitted = emitted.model_copy(update={"handoff": handoff})
+            yield emitted
+
+    def _answered(self, turn: Turn) -> Iterator[Emitted]:
+        for phrase, pattern in SMALL_TALK.items():
+            if pattern.fullmatch(turn.text):
+                yield from _said(say(phrase, turn.text))
+                return
+        if PERSON.search(turn.text) and len(turn.text) <= LONGEST_WISH and not asks(turn.text):
+            yield from _to_person(turn, "person", "the customer asked for a person")
             return
-    if PERSON.search(turn.text) and len(turn.text) <= LONGEST_WISH and "?" not in turn.text:
-        handoff = Handoff(reason="the customer asked for a person", to="person")
-        yield from _said(say("person", turn.text), handoff)
-        return
-    yield from grounded(turn)
+        if ANGRY.search(turn.text) and not asks(turn.text):
+            yield from _to_person(turn, "sorry", "the customer is frustrated")
+            return
+        curated = self._curated(turn)
+        if curated:
+            yield from curated
+            return
+        yield from grounded(turn)
+
+    def _curated(self, turn: Turn) -> tuple[Emitted, ...]:
+        """The answer that people have written for a message, if it surely asks for it."""
+        if self.answers is None or (turn.history and leans(turn.text)):
+            return ()
+        found = self.answers.answer_to(turn.text)
+        if found is None:
+            return ()
+        entry, alike = found
+        citation = entry.citation(alike)
+        text = f"{entry.answer} [1]"
+        reply = Reply(text=text, citations=(citation,), confidence=citation.score)
+        return Token(text=text, checked=True), citation, reply
+
+
+def asks(text: str) -> bool:
+    """Whether a message asks something, so that it is answered whatever else it says."""
+    return "?" in text or "？" in text
+
+
+def equipped(
+    agent: Agent, override: AgentOverride, settings: Settings, embedder: Embeds | None
+) -> Agent:
+    """The agent with the answers that the configuration names for it.
+
+    Raises SettingsError when they cannot be read, or its flow takes none.
+    """
+    if override.answers is None:
+        return agent
+    where = f"agents.{agent.name}.answers"
+    if not isinstance(agent.flow, Desk):
+        raise SettingsError(where, override.answers, "this agent's flow serves no written answers.")
+    try:
+        entries = read_answers(settings.folder / Path(override.answers).expanduser())
+    except (OSError, ValueError) as error:
+        raise SettingsError(where, override.answers, f"cannot be read: {error}") from error
+    return agent.with_changes(flow=replace(agent.flow, answers=CuratedAnswers(entries, embedder)))
 
 
 def _said(text: str, handoff: Handoff | None = None) -> Iterator[Emitted]:
     yield Token(text=text, checked=True)
     yield Reply(text=text, confidence=1.0, handoff=handoff)
+
+
+def _to_person(turn: Turn, phrase: str, reason: str) -> Iterator[Emitted]:
+    yield from _said(say(phrase, turn.text), Handoff(reason=reason, to="person"))
 
 
 customer_service = Agent(
@@ -70,5 +154,5 @@ customer_service = Agent(
         "如何申请退款？",
     ],
     options=Options(max_new_tokens=160),
-    flow=answer,
+    flow=Desk(),
 )

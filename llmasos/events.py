@@ -76,6 +76,8 @@ class Handoff(_Event):
     kind: Literal["handoff"] = "handoff"
     reason: str
     to: str = "person"
+    summary: str = ""
+    """What was said before the message, for whoever takes over."""
 
 
 class Reply(_Event):

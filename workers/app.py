@@ -107,7 +107,7 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
     Raises AgentLoadError, SettingsError, SchemaMismatch or a StateError.
     """
     embedder = HttpEmbedder.from_settings(settings)
-    catalog = load_catalog(settings, Router(embedder.embed))
+    catalog = load_catalog(settings, Router(embedder.embed), embedder)
     database = Database(settings.state_url)
     require_schema(database)
     knowledge = KnowledgeBase.from_settings(settings)

@@ -38,6 +38,7 @@ class HandoffShape(_Shape):
 
     reason: str
     to: str
+    summary: str
 
 
 class ReplyShape(_Shape):

@@ -36,6 +36,8 @@ class Case:
     reason: str
     by: str
     """The principal who wants it."""
+    summary: str = ""
+    """What was said before the question."""
 
 
 class Handover:
@@ -107,6 +109,9 @@ class Handover:
         lines.append(f"*Question*\n>{_quoted(case.question, SHOWN)}")
         if case.answer:
             lines.append(f"*What I said*\n>{_quoted(case.answer, SHOWN)}")
+        if case.summary:
+            told = "\n".join(f">{_quoted(each, SHOWN)}" for each in case.summary.splitlines())
+            lines.append(f"*Before that*\n{told}")
         if case.address.dm:
             lines.append("It is a direct message with me: please write to them.")
         elif not call and (link := self._link(case.address)):

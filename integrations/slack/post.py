@@ -189,6 +189,7 @@ class SlackPost:
                     answer=reply.text,
                     reason=reply.handoff.reason,
                     by=f"agent:{self._turn.agent}",
+                    summary=reply.handoff.summary,
                 )
             )
         except Refused as refused:  # the answer itself is there

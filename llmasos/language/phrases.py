@@ -38,6 +38,11 @@ _SAID = {
         "Of course. I am handing this to a person; they will see what was said here.",
         "好的，我把这件事转给人工，对方会看到这里的对话。",
     ),
+    "sorry": (
+        "I am sorry that this went badly. I am handing this to a person; they will see what was "
+        "said here, so you need not say it again.",
+        "很抱歉给您带来了不好的体验。我把这件事转给人工，对方会看到这里的对话，您不必重复说明。",
+    ),
     "code_writing": ("Writing the code …", "正在编写代码……"),
     "code_running": ("Running it in the sandbox …", "正在沙箱中运行……"),
     "code_repairing": ("It failed; repairing it …", "运行失败，正在修正……"),

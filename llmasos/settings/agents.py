@@ -21,6 +21,9 @@ class AgentOverride(Section):
     """Principals, `team:…`, `channel:…` or `group:…` who may use it. None: every member."""
     reviewers: Words | None = None
     """Who must approve its answers before anyone sees them: `asker`, and what `users` takes."""
+    answers: str | None = None
+    """CSV, TOML or Markdown file of questions and the answers that people have written to them,
+    which `customer_service` serves first; relative paths start beside `llmasos.toml`."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     """0 is greedy."""
     max_new_tokens: int | None = Field(default=None, ge=1)

@@ -47,3 +47,24 @@ def test_a_question_with_a_greeting_is_a_question(ask, question):
 def test_it_searches_the_help_center():
     assert customer_service.knowledge == ("help-center",)
     assert customer_service.checked
+
+
+@pytest.mark.parametrize(
+    "message", ["This is ridiculous!", "I already told you that", "你们的服务太差了"]
+)
+def test_a_customer_who_has_had_enough_gets_a_person_who_knows_what_was_said(ask, message):
+    history = [("user", "Where is my parcel?"), ("assistant", "I found no answer.")]
+
+    handoff = reply_of(ask(customer_service, message, history=history)).handoff
+
+    assert handoff is not None
+    assert handoff.summary == "Customer: Where is my parcel?\nAgent: I found no answer."
+
+
+def test_what_is_not_found_is_handed_over_with_a_summary(ask):
+    history = [("user", "How do refunds work?"), ("assistant", "Within 30 days.")]
+
+    handoff = reply_of(ask(customer_service, "Is it HIPAA compliant?", history=history)).handoff
+
+    assert handoff is not None
+    assert "How do refunds work?" in handoff.summary
