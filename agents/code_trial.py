@@ -1,14 +1,14 @@
-"""Trying code: it runs in the sandbox with the request's checks, and what was seen is kept.
+"""Trying code: it runs in the sandbox with the checks and tests at hand, and what was seen is kept.
 
 `code_harness.py` is the program that runs inside. Start reading at `tried`.
 """
 
 import json
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.code_request import Given
 from llmasos.sandbox import SandboxResult
 from llmasos.turn import Turn
 
@@ -48,20 +48,26 @@ class Trial:
         return "\n".join(f"{check} fails: {seen}" for check, seen in self.failed[:5])
 
 
-def tried(turn: Turn, code: str, checks: Sequence[str]) -> Trial:
-    """Run code, then its checks. Raises SandboxUnavailable where nothing can be run."""
+def tried(turn: Turn, code: str, given: Given) -> Trial:
+    """Run code, then its checks and tests. Raises SandboxUnavailable where nothing can be run."""
     mark = secrets.token_hex(8)
     result = turn.sandbox.run(
-        {"main.py": code, "checks.json": json.dumps(list(checks)), "run.py": HARNESS.read_text()},
-        ["python3", "run.py", mark],
+        {
+            **given.files,
+            **given.tests,
+            "main.py": code,
+            "checks.json": json.dumps({"checks": given.checks, "tests": list(given.tests)}),
+            "run.py": HARNESS.read_text(),
+        },
+        ["python3", "run.py", mark, given.module],
         checkpoint=turn.checkpoint,
     )
     output, _, verdicts = result.stdout.rpartition(mark)
-    if not output and mark not in result.stdout:
-        return Trial((), len(checks), _why(result), result.stdout[:SHOWN], result.seconds)
-    seen = dict(zip(checks, json.loads(verdicts or "[]"), strict=True))
-    failed = tuple((check, words) for check, words in seen.items() if words is not None)
-    return Trial(failed, len(checks), "", output.strip()[:SHOWN], result.seconds)
+    if mark not in result.stdout:
+        return Trial((), 0, _why(result), result.stdout[:SHOWN], result.seconds)
+    seen = json.loads(verdicts)
+    failed = tuple((check, words) for check, words in seen if words is not None)
+    return Trial(failed, len(seen), "", output.strip()[:SHOWN], result.seconds)
 
 
 def _why(result: SandboxResult) -> str:

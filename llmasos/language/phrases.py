@@ -46,6 +46,7 @@ _SAID = {
     "code_writing": ("Writing the code …", "正在编写代码……"),
     "code_running": ("Running it in the sandbox …", "正在沙箱中运行……"),
     "code_repairing": ("It failed; repairing it …", "运行失败，正在修正……"),
+    "code_sampling": ("It failed; writing another version …", "运行失败，正在编写另一个版本……"),
     "code_none": (
         "I could not write code for this. Say what it takes and what it should give, best with an "
         "example such as `f(2) == 4`.",
@@ -61,20 +62,42 @@ _SAID = {
         "**运行失败。**在沙箱中运行的结果：\n```\n{error}\n```",
     ),
     "code_failed": (
-        "**It fails.** I ran it in the sandbox on the examples of your request: {passed} of "
-        "{checks} passed, and these did not:",
-        "**没有全部通过。**在沙箱中用您给出的 {checks} 个例子运行，通过 {passed} 个，未通过：",
+        "**It fails.** I ran it in the sandbox on {what}: {passed} of {checks} passed, and these "
+        "did not:",
+        "**没有全部通过。**在沙箱中用{what}运行，{checks} 个中通过 {passed} 个，未通过：",
     ),
     "code_passed": (
-        "**Tested.** I ran it in the sandbox on the examples of your request: {checks} of {checks} "
-        "passed ({seconds} s).",
-        "**已测试。**在沙箱中用您给出的 {checks} 个例子运行，全部通过（{seconds} 秒）。",
+        "**Tested.** I ran it in the sandbox on {what}: {checks} of {checks} passed ({seconds} s).",
+        "**已测试。**在沙箱中用{what}运行，{checks} 个全部通过（{seconds} 秒）。",
+    ),
+    "code_by_examples": ("the examples of your request", "您给出的例子"),
+    "code_by_tests": ("your tests in {names}", "您的测试 {names} "),
+    "code_by_both": (
+        "the examples of your request and your tests in {names}",
+        "您给出的例子和测试 {names} ",
+    ),
+    "code_own_passed": (
+        "I ran it in the sandbox. Your request has no examples; it passes {checks} checks that I "
+        "wrote **myself**, which is weaker evidence:",
+        "已在沙箱中运行。您的请求没有给出例子；"
+        "它通过了我**自己编写**的 {checks} 个检查，说服力较弱：",
+    ),
+    "code_own_failed": (
+        "It runs in the sandbox, but is **untested**: your request has no examples, and of "
+        "{checks} checks that I wrote myself {passed} passed. The code or the checks may be wrong:",
+        "可以在沙箱中运行，但**未经测试**：您的请求没有给出例子，"
+        "我自己编写的 {checks} 个检查中通过了 {passed} 个。代码或检查可能有误：",
     ),
     "code_ran": (
         "I ran it in the sandbox and it ended without an error ({seconds} s). Your request has no "
         "examples, so whether its results are right is **untested**.",
         "在沙箱中运行没有报错（{seconds} 秒）。您的请求没有给出例子，结果是否正确**未经测试**。",
     ),
+    "code_tried": (
+        "It is the best of {count} versions that I tried.",
+        "这是 {count} 个版本中最好的。",
+    ),
+    "code_checking": ("Writing checks for it …", "正在编写检查……"),
     "writing_text": ("Writing …", "正在撰写……"),
     "proofread": ("{text}\n\nCorrected:\n{corrections}", "{text}\n\n修改之处：\n{corrections}"),
     "proofread_none": (

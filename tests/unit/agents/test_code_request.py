@@ -1,6 +1,7 @@
 import pytest
 
-from agents.code_request import block_of, checks_in, named_as_asked
+from agents.code_request import block_of, checks_in, given_in, header_in, named_as_asked
+from llmasos.request import Attachment
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,29 @@ def test_the_only_function_gets_the_name_that_was_asked_for(code, name):
 )
 def test_code_is_left_alone_where_it_is_not_clear_what_was_meant(code):
     assert named_as_asked(code, ["fib(10) == 55"]) == code
+
+
+def test_files_are_told_apart_by_their_names():
+    files = [
+        Attachment(name="test_it.py", text="from pack.it import f\nx = 1\nassert f(x) == 2"),
+        Attachment(
+            name="it.py", text='def f(x):\n    """\n    >>> f(3)\n    4\n    """\n    assert x > 0'
+        ),
+        Attachment(name="notes.txt", text="f(5) == 6"),
+    ]
+
+    given = given_in("f(1) == 2", files)
+
+    assert given.checks == ("f(1) == 2", "f(5) == 6", "f(3) == 4")
+    assert list(given.tests) == ["test_it.py"]
+    assert list(given.files) == ["it.py", "notes.txt"]
+    assert given.module == "pack.it"
+
+
+def test_a_function_that_is_begun_is_told_from_one_that_is_whole():
+    begun = 'import re\n\ndef f(x):\n    """Do."""'
+
+    assert header_in(f"Finish this:\n{begun}\n") == begun + "\n"
+    assert header_in(f"Finish:\n```python\n{begun}\n```\nfast") == begun + "\n"
+    assert header_in("def f(x):\n    return 1") == ""
+    assert header_in("Write a function") == ""

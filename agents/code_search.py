@@ -1,0 +1,196 @@
+"""Searching for code that passes: several versions, each tried in the sandbox, and the best kept.
+
+The first is what the model finds likeliest. The next ones are sampled, or repairs with the error in
+view, until one passes or the effort is spent. Start reading at `searched`.
+"""
+
+import ast
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from agents.code_patch import Placed, placed
+from agents.code_request import (
+    Given,
+    asserts_in,
+    block_of,
+    called_by,
+    definitions_in,
+    header_in,
+    named_as_asked,
+    parses,
+)
+from agents.code_trial import Trial, tried
+from llmasos.agent import prompt
+from llmasos.events import Status
+from llmasos.generation import Message, Options, Sampling
+from llmasos.language.phrases import say
+from llmasos.prompting import budget, sampling, shortened
+from llmasos.turn import Turn
+
+PYTHON = ("python", "py", "python3")
+CHECKS = prompt(__package__, "code_generation_checks.md")
+CHECK_TOKENS = 200
+"""Tokens of the checks that the agent writes itself."""
+FEWEST = 32
+"""Tokens below which no further version is begun."""
+Step = Literal["repair", "sample"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one request may cost beyond the first version."""
+
+    steps: tuple[Step, ...] = ("repair", "sample", "sample", "repair", "sample")
+    """What is done in turn while nothing passes."""
+    tokens: int = 2_000
+    """Tokens that the model may write for one request, all versions together."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """Code that the model wrote, and what was seen of it."""
+
+    placed: Placed
+    trial: Trial
+
+
+@dataclass
+class Search:
+    """The search for code that a message asks for."""
+
+    turn: Turn
+    given: Given
+    messages: list[Message]
+    effort: Effort
+    spent: int = 0
+    """Tokens written so far."""
+
+    def first(self) -> tuple[str, str]:
+        """Language and code of the likeliest answer."""
+        return self._block(self.messages, self.turn.agent.options)
+
+    def searched(self, code: str) -> Generator[Status, None, tuple[list[Version], Given]]:
+        """The versions that were tried, the best first, and what they were tried with.
+
+        Raises SandboxUnavailable where nothing can be run.
+        """
+        turn = self.turn
+        if self.given.empty:
+            yield turn.status(say("code_checking", turn.text))
+            self.given = replace(self.given, checks=self._own_checks(code), own=True)
+        yield turn.status(say("code_running", turn.text))
+        written, versions = [code], [self._version(code)]
+        for number, step in enumerate(self.effort.steps, start=1):
+            best = versions[0]
+            if best.trial.passed or self._left < FEWEST:
+                break
+            if step == "repair" and self.given.own and not best.trial.error:
+                continue  # the check may be what is wrong
+            status = "code_repairing" if step == "repair" else "code_sampling"
+            yield turn.status(say(status, turn.text))
+            code = self._repair(best) if step == "repair" else self._sample(number)
+            if code and code not in written:
+                written.append(code)
+                versions.append(self._version(code))
+                versions.sort(key=lambda each: -each.trial.score)  # stable: the earlier one wins
+        return versions, self.given
+
+    @property
+    def _left(self) -> int:
+        return self.effort.tokens - self.spent
+
+    def _version(self, code: str) -> Version:
+        """What is seen of code, put into the file that it is for."""
+        place, given = placed(self.given.files, code), self.given
+        if place.target:
+            given = replace(given, files={**given.files, place.target: place.code})
+        else:
+            place = Placed(named_as_asked(code, given.checks))
+        return Version(place, tried(self.turn, place.code, given))
+
+    def _repair(self, version: Version) -> str:
+        """The code again, written with the error in view; empty when that is no Python."""
+        llm, options = self.turn.llm, self.turn.agent.options
+        room = budget(llm, options) // 2
+        problem = shortened(
+            f"This code fails:\n{version.placed.code}\n{version.trial.problem}", room, llm
+        )
+        asked = f"{problem}\n\nThe request was: {self.messages[-1].content}\n\n"
+        again = Message(
+            role="user", content=shortened(f"{asked}Write the corrected code.", 2 * room, llm)
+        )
+        return self._python([*self.messages[:1], again], options)
+
+    def _sample(self, number: int) -> str:
+        """Another version: every second one goes on from the function that the request begins."""
+        options = self.turn.agent.options.merged(
+            {"temperature": min(1.0, 0.3 + 0.1 * number), "top_p": 0.95, "seed": number}
+        )
+        header = header_in(self.turn.text)
+        return (
+            self._continued(header, options)
+            if header and number % 2
+            else self._python(self.messages, options)
+        )
+
+    def _continued(self, header: str, options: Options) -> str:
+        """A function that the model finishes: it is stopped where the next thing begins."""
+        stream = self.turn.llm.stream_text(header, **self._sampling(options))
+        text = header + _body(self._read(stream, lambda text: _body(text) != text))
+        return text if parses(text) else ""
+
+    def _python(self, messages: list[Message], options: Options) -> str:
+        language, code = self._block(messages, options)
+        return code if language in PYTHON else ""
+
+    def _block(self, messages: list[Message], options: Options) -> tuple[str, str]:
+        """Language and code that the model writes; it is stopped when the block ends."""
+        stream = self.turn.llm.stream_chat(messages, **self._sampling(options))
+        return block_of(self._read(stream, lambda text: text.count("```") >= 2))
+
+    def _own_checks(self, code: str) -> tuple[str, ...]:
+        """Checks that the model writes from the request and the names of the code alone."""
+        heads = [
+            f"{'class' if isinstance(each, ast.ClassDef) else 'def'} {name}"
+            + ("" if isinstance(each, ast.ClassDef) else f"({ast.unparse(each.args)})")
+            for name, each in (definitions_in(code) if parses(code) else {}).items()
+        ]
+        if not heads:
+            return ()
+        asked = f"{self.messages[-1].content}\n\nThe code has: {', '.join(heads)}"
+        room = budget(self.turn.llm, self.turn.agent.options) - CHECK_TOKENS
+        messages = [
+            Message(role="system", content=CHECKS),
+            Message(role="user", content=shortened(asked, room, self.turn.llm)),
+        ]
+        options = self.turn.agent.options.merged({"max_new_tokens": CHECK_TOKENS})
+        stream = self.turn.llm.stream_chat(messages, **self._sampling(options))
+        found = asserts_in(self._read(stream, lambda text: text.count("```") >= 2))
+        return tuple(each for each in found if set(called_by(each)) & definitions_in(code).keys())
+
+    def _sampling(self, options: Options) -> Sampling:
+        most = max(1, min(options.max_new_tokens, self._left))
+        return sampling(options.merged({"max_new_tokens": most}))
+
+    def _read(self, stream: Generator[str, None, None], ended: Callable[[str], bool]) -> str:
+        """What the model writes up to where it has ended, counted."""
+        text = ""
+        with closing(stream):
+            for piece in stream:
+                self.turn.checkpoint()
+                text += piece
+                if ended(text):
+                    break
+        self.spent += self.turn.llm.count_tokens(text)
+        return text
+
+
+def _body(text: str) -> str:
+    """The indented lines that a text begins with."""
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.strip() and not line[0].isspace():
+            return "".join(lines[:number])
+    return text
