@@ -7,14 +7,8 @@ holds the model to it; what does not pass is not shown. Start reading at `answer
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from agents.writing_gate import (
-    changes,
-    corrections,
-    inventions,
-    key_sentences,
-    only_corrected,
-    tidied,
-)
+from agents.writing_checker import Note, checked, reviewed
+from agents.writing_gate import changes, inventions, key_sentences
 from agents.writing_tasks import Name, Task, task_of
 from llmasos.agent import Agent, Emitted, prompt
 from llmasos.events import Reply, Token
@@ -96,14 +90,19 @@ def _title(turn: Turn, task: Task, written: str) -> str:
 
 
 def _proofread(turn: Turn, task: Task, written: str) -> str:
-    """The corrected text and what was corrected."""
-    passes = bool(written) and only_corrected(task.text, written)
-    new = written if passes else tidied(task.text)
-    listed = [f"- {old or '∅'} → {fresh or '∅'}" for old, fresh in corrections(task.text, new)]
-    if not listed:
-        return say("proofread_none" if passes else "proofread_rules", turn.text, text=new)
-    text = say("proofread", turn.text, text=new, corrections="\n".join(listed))
-    return text if passes else f"{text}\n\n{say('proofread_partly', turn.text)}"
+    """The corrected text, and what was corrected: where, what and why."""
+    new, notes, whole = reviewed(task.text, written)
+    if not notes:
+        return say("proofread_none" if whole else "proofread_rules", turn.text, text=new)
+    listed = "\n".join(_line(note, turn.text) for note in notes)
+    text = say("proofread", turn.text, text=new, corrections=listed)
+    return text if whole else f"{text}\n\n{say('proofread_partly', turn.text)}"
+
+
+def _line(note: Note, asked: str) -> str:
+    """A correction as an item of the list."""
+    before, after = note.before or "∅", note.after or "∅"
+    return say("correction", asked, at=note.sentence, before=before, after=after, why=note.why)
 
 
 def _rewrite(turn: Turn, task: Task, written: str) -> str:
@@ -113,7 +112,7 @@ def _rewrite(turn: Turn, task: Task, written: str) -> str:
     if fits and not changed:
         return written
     reason = ", ".join(changed[:5]) or say("rewrite_strayed", turn.text)
-    return say("rewrite_refused", turn.text, reason=reason, text=tidied(task.text))
+    return say("rewrite_refused", turn.text, reason=reason, text=checked(task.text)[0])
 
 
 def _summary(turn: Turn, task: Task, written: str) -> str:

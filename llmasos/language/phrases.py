@@ -100,19 +100,24 @@ _SAID = {
     "code_checking": ("Writing checks for it …", "正在编写检查……"),
     "writing_text": ("Writing …", "正在撰写……"),
     "proofread": ("{text}\n\nCorrected:\n{corrections}", "{text}\n\n修改之处：\n{corrections}"),
+    "correction": (
+        "- sentence {at}: {before} → {after} ({why})",
+        "- 第 {at} 句：{before} → {after}（{why}）",
+    ),
+    "grammar": ("grammar", "语法"),
     "proofread_none": (
         "{text}\n\nI found nothing to correct.",
         "{text}\n\n没有发现需要修改的地方。",
     ),
     "proofread_rules": (
-        "{text}\n\nBy spelling rules I found nothing to correct. The model's own version would "
-        "have changed more than mistakes, so I left it out.",
+        "{text}\n\nBy rules I found nothing to correct. The model's own version would have changed "
+        "more than mistakes, so I left it out.",
         "{text}\n\n按规则没有发现错误。模型给出的版本改动过多，未予采用。",
     ),
     "proofread_partly": (
-        "I corrected what spelling rules can tell. The model's own version would have changed more "
-        "than mistakes, so I left it out; grammar may need another look.",
-        "以上为按规则所做的修改。模型给出的版本改动过多，未予采用，语法请再检查一遍。",
+        "The model would have changed more than mistakes, so I left that out; grammar may need "
+        "another look.",
+        "模型还改动了并非错误的地方，未予采用，语法请再检查一遍。",
     ),
     "rewrite_strayed": ("it strayed from the text", "偏离了原文"),
     "rewrite_refused": (
