@@ -148,7 +148,9 @@ def load_catalog(
 
 def changed(agent: Agent, override: AgentOverride) -> Agent:
     """The agent as this installation wants it."""
-    given = override.model_dump(exclude_none=True, exclude={"concurrency", "limits", "answers"})
+    given = override.model_dump(
+        exclude_none=True, exclude={"concurrency", "limits", "answers", "intents"}
+    )
     options: Sampling = {}
     if "temperature" in given:
         options["temperature"] = given.pop("temperature")

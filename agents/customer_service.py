@@ -1,18 +1,22 @@
 """The customer service agent: answers from the help center, with sources, or calls a person.
 
 Greetings, thanks, anger and the wish for a person are met here, and answers that people have
-written go first (`customer_service_answers.py`); all else is the flow of every agent with knowledge
+written go first (`customer_service_answers.py`); what is to be done is done in a dialogue
+(`customer_service_dialogue.py`); all else is the flow of every agent with knowledge
 (`llmasos/grounded.py`), which takes follow-ups, checks, cites and declines. Whoever takes over gets
 a summary (`customer_service_summary.py`). Start reading at `Desk`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agents.customer_service_answers import CuratedAnswers, read_answers
+from agents.customer_service_dialogue import Dialogue, asks, said
+from agents.customer_service_intents import Intents, place_of
 from agents.customer_service_summary import summed_up
+from agents.loading import tool_from_module
 from llmasos.agent import Agent, Emitted, prompt
 from llmasos.embeddings import Embeds
 from llmasos.errors import SettingsError
@@ -21,7 +25,8 @@ from llmasos.generation import Options
 from llmasos.grounded import grounded
 from llmasos.language.followups import leans
 from llmasos.language.phrases import say
-from llmasos.settings import AgentOverride, Settings
+from llmasos.settings import AgentOverride, IntentSettings, Settings
+from llmasos.tools import Tool, as_tool
 from llmasos.turn import Turn
 
 _GREETS = (
@@ -64,10 +69,11 @@ ANGRY = re.compile(
 class Desk:
     """The flow of customer service: an agent's `flow`.
 
-    answers: those that people have written; they go first.
+    answers: those that people have written; they go first. dialogue: what is done for intents.
     """
 
     answers: CuratedAnswers | None = None
+    dialogue: Dialogue | None = None
 
     def __call__(self, turn: Turn) -> Iterator[Emitted]:
         """Answer a customer's message; whoever takes over is told what was said before it."""
@@ -80,7 +86,7 @@ class Desk:
     def _answered(self, turn: Turn) -> Iterator[Emitted]:
         for phrase, pattern in SMALL_TALK.items():
             if pattern.fullmatch(turn.text):
-                yield from _said(say(phrase, turn.text))
+                yield from said(say(phrase, turn.text))
                 return
         if PERSON.search(turn.text) and len(turn.text) <= LONGEST_WISH and not asks(turn.text):
             yield from _to_person(turn, "person", "the customer asked for a person")
@@ -88,11 +94,10 @@ class Desk:
         if ANGRY.search(turn.text) and not asks(turn.text):
             yield from _to_person(turn, "sorry", "the customer is frustrated")
             return
-        curated = self._curated(turn)
-        if curated:
-            yield from curated
-            return
-        yield from grounded(turn)
+        going_on = self.dialogue.going_on(turn) if self.dialogue else None
+        curated = going_on or self._curated(turn)
+        begun = self.dialogue.begun(turn) if self.dialogue and not curated else None
+        yield from curated or begun or grounded(turn)
 
     def _curated(self, turn: Turn) -> tuple[Emitted, ...]:
         """The answer that people have written for a message, if it surely asks for it."""
@@ -108,37 +113,61 @@ class Desk:
         return Token(text=text, checked=True), citation, reply
 
 
-def asks(text: str) -> bool:
-    """Whether a message asks something, so that it is answered whatever else it says."""
-    return "?" in text or "？" in text
-
-
 def equipped(
     agent: Agent, override: AgentOverride, settings: Settings, embedder: Embeds | None
 ) -> Agent:
-    """The agent with the answers that the configuration names for it.
+    """The agent with the answers and intents that the configuration names for it.
 
-    Raises SettingsError when they cannot be read, or its flow takes none.
+    Raises SettingsError when they cannot be used, or its flow takes none.
     """
-    if override.answers is None:
+    flow = agent.flow
+    if not isinstance(flow, Desk):
+        given = "answers" if override.answers else "intents" if override.intents else None
+        if given:
+            name = f"agents.{agent.name}.{given}"
+            raise SettingsError(name, "", "this agent's flow takes none: customer_service does.")
         return agent
-    where = f"agents.{agent.name}.answers"
-    if not isinstance(agent.flow, Desk):
-        raise SettingsError(where, override.answers, "this agent's flow serves no written answers.")
+    if override.answers:
+        flow = replace(flow, answers=_written(agent.name, override.answers, settings, embedder))
+    intents = Intents(place_of(settings.home, agent.name), embedder) if embedder else None
+    flow = replace(flow, dialogue=Dialogue(intents, override.intents))
+    tools = tuple(_tools(agent, override.intents, settings))
+    return agent.with_changes(flow=flow, tools=(*agent.tools, *tools))
+
+
+def _written(agent: str, named: str, settings: Settings, embedder: Embeds | None) -> CuratedAnswers:
     try:
-        entries = read_answers(settings.folder / Path(override.answers).expanduser())
+        entries = read_answers(settings.folder / Path(named).expanduser())
     except (OSError, ValueError) as error:
-        raise SettingsError(where, override.answers, f"cannot be read: {error}") from error
-    return agent.with_changes(flow=replace(agent.flow, answers=CuratedAnswers(entries, embedder)))
+        reason = f"cannot be read: {error}"
+        raise SettingsError(f"agents.{agent}.answers", named, reason) from error
+    return CuratedAnswers(entries, embedder)
 
 
-def _said(text: str, handoff: Handoff | None = None) -> Iterator[Emitted]:
-    yield Token(text=text, checked=True)
-    yield Reply(text=text, confidence=1.0, handoff=handoff)
+def _tools(
+    agent: Agent, intents: Mapping[str, IntentSettings], settings: Settings
+) -> Iterator[Tool]:
+    """The tools that intents name as `module:name`, each once; what is wrong with any is said."""
+    known = {as_tool(each).name for each in agent.tools}
+    for name, intent in intents.items():
+        where = f"agents.{agent.name}.intents.{name}"
+        for slot, each in intent.slots.items():
+            try:
+                re.compile(each.pattern or "")
+            except re.error as error:
+                place = f"{where}.slots.{slot}.pattern"
+                raise SettingsError(place, repr(each.pattern), str(error)) from error
+        if intent.tool and ":" in intent.tool:
+            tool = tool_from_module(intent.tool, settings.folder)
+            if tool.name not in known:
+                known.add(tool.name)
+                yield tool
+        elif intent.tool and intent.tool not in known and not agent.mcp:
+            raise SettingsError(f"{where}.tool", intent.tool, "the agent has no such tool.")
 
 
 def _to_person(turn: Turn, phrase: str, reason: str) -> Iterator[Emitted]:
-    yield from _said(say(phrase, turn.text), Handoff(reason=reason, to="person"))
+    yield from said(say(phrase, turn.text), Handoff(reason=reason, to="person"))
 
 
 customer_service = Agent(

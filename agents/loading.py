@@ -16,6 +16,7 @@ from typing import Any
 
 from llmasos.agent import Agent
 from llmasos.errors import AgentLoadError, LLMasOSError
+from llmasos.tools import Tool, as_tool
 
 
 def from_value(place: str, value: Any) -> Sequence[Agent]:
@@ -44,6 +45,17 @@ def from_module(named: str, folder: Path) -> Sequence[Agent]:
     if not hasattr(module, name):
         raise AgentLoadError(named, f"the module has no '{name}'")
     return from_value(named, getattr(module, name))
+
+
+def tool_from_module(named: str, folder: Path) -> Tool:
+    """The tool that `module:name` means. folder: where modules are looked for besides installed
+    ones. Raises AgentLoadError."""
+    _importable(folder)
+    module_name, _, name = named.partition(":")
+    try:
+        return as_tool(getattr(importlib.import_module(module_name), name))
+    except Exception as error:  # somebody's code: say whose, and where
+        raise AgentLoadError(named, _reason(error, None)) from error
 
 
 def from_path(path: Path) -> Iterator[tuple[str, Sequence[Agent]]]:

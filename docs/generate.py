@@ -21,10 +21,12 @@ from llmasos.settings import (
     PREFIX,
     AgentOverride,
     BackendSettings,
+    IntentSettings,
     McpSettings,
     ModelAlias,
     Settings,
     SlackChannelSettings,
+    SlotSettings,
     WebhookSettings,
 )
 
@@ -49,6 +51,16 @@ A wrong setting stops the start. The message names the setting, its value and wh
 
 TABLES: dict[str, tuple[str, type[BaseModel], str]] = {
     "agents.overrides": ("agents.NAME", AgentOverride, "[agents.NAME]"),
+    "agents.NAME.intents": (
+        "agents.NAME.intents.INTENT",
+        IntentSettings,
+        "[agents.NAME.intents.INTENT]",
+    ),
+    "agents.NAME.intents.INTENT.slots": (
+        "agents.NAME.intents.INTENT.slots.SLOT",
+        SlotSettings,
+        "[agents.NAME.intents.INTENT.slots.SLOT]",
+    ),
     "llm.models": ("llm.models.NAME", ModelAlias, "[llm.models.NAME]"),
     "llm.models.NAME.backends": (
         "llm.models.NAME.backends",

@@ -159,7 +159,7 @@ def answer(turn: Turn) -> Iterator[Emitted]:
             yield from _final(Reply(text=say("tool_failed", turn.text, name=error.tool)))
             return
         yield call
-        yield from _from_result(turn, call)
+        yield from tell_result(turn, call)
     elif turn.agent.knowledge:
         yield from grounded(turn)
     elif turn.agent.output:
@@ -285,7 +285,7 @@ def _final(reply: Reply) -> Iterator[Emitted]:
     yield reply
 
 
-def _from_result(turn: Turn, call: ToolCall) -> Iterator[Emitted]:
+def tell_result(turn: Turn, call: ToolCall) -> Iterator[Emitted]:
     """Say what a tool gave: in the model's words if they keep its facts, else as it is."""
     system = f"{turn.agent.instructions.strip()}\nTell the user the result in one sentence.".strip()
     asked = f"{turn.text}\n\n{quoted(call.result, 'result')}"

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from agents.catalog import Catalog, load_catalog
+from agents.customer_service import Desk
+from agents.customer_service_intents import place_of, train
 from integrations.cli.console import Json, note, print_json, print_table, settings
 from llmasos.agent import NAME, RESERVED, Agent
 from llmasos.errors import AgentDefinitionError, HomeNotWritable, UsageError
@@ -129,6 +131,27 @@ def new_agent(
     typer.echo(str(test))
     if not _is_loaded(path, chosen):
         note(f'Now name it in llmasos.toml: under [agents], load = ["{path.parent}/"]')
+
+
+@app.command("train")
+def train_agent(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The agent's name.")],
+    intents: Annotated[Path, typer.Option(help="CSV file with the columns `text` and `intent`.")],
+) -> None:
+    """Teach an agent the intents of its messages. Examples without an intent are out of scope."""
+    from llmasos.embeddings import HomeEmbedder  # late: numpy, for this command alone
+
+    chosen = settings(context)
+    agent = load_catalog(chosen).find(name)
+    if not isinstance(agent.flow, Desk):
+        raise UsageError(f"The flow of '{name}' knows no intents: that of customer_service does.")
+    learned = train(intents, place_of(chosen.home, name), HomeEmbedder(chosen.file))
+    typer.echo(str(learned.path))
+    note(
+        f"Learned {len(learned.intents)} intents from {learned.texts} texts, and what is out of "
+        f"scope from {learned.out_of_scope}. Running workers take it up at the next message."
+    )
 
 
 def _tool_line(tool: dict[str, Any]) -> str:

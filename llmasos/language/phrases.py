@@ -43,6 +43,18 @@ _SAID = {
         "said here, so you need not say it again.",
         "很抱歉给您带来了不好的体验。我把这件事转给人工，对方会看到这里的对话，您不必重复说明。",
     ),
+    "clarify": ("Which of these do you mean?", "请问您指的是哪一项？"),
+    "slot": ("please tell me this: {what}.", "请告诉我：{what}。"),
+    "slot_again": ("I could not find that in your answer.", "您的回答里没有找到所需信息。"),
+    "slot_failed": (
+        "I still could not find what I need, so I am handing this to a person; they will see what "
+        "was said here.",
+        "仍然没有找到所需信息，我把这件事转给人工，对方会看到这里的对话。",
+    ),
+    "dropped": (
+        "All right, I leave it. What else can I do for you?",
+        "好的，已放弃。还有什么可以帮您？",
+    ),
     "code_writing": ("Writing the code …", "正在编写代码……"),
     "code_running": ("Running it in the sandbox …", "正在沙箱中运行……"),
     "code_repairing": ("It failed; repairing it …", "运行失败，正在修正……"),

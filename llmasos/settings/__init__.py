@@ -6,7 +6,7 @@ from the docstrings here.
 Read once, at start-up, and passed down. Start reading at `Settings` and `load`.
 """
 
-from llmasos.settings.agents import AgentOverride, AgentsSettings
+from llmasos.settings.agents import AgentOverride, AgentsSettings, IntentSettings, SlotSettings
 from llmasos.settings.guards import GuardSettings
 from llmasos.settings.jobs import BudgetSettings, JobSettings, ScheduleSettings, WorkerSettings
 from llmasos.settings.kinds import DEFAULT_MODEL, EMBEDDED, PREFIX, Secret, Url
@@ -48,6 +48,7 @@ __all__ = [
     "EngineSettings",
     "GuardSettings",
     "HubSettings",
+    "IntentSettings",
     "JobSettings",
     "KnowledgeSettings",
     "LLMSettings",
@@ -58,6 +59,7 @@ __all__ = [
     "Settings",
     "SlackChannelSettings",
     "SlackSettings",
+    "SlotSettings",
     "Url",
     "WebSettings",
     "WebhookSettings",

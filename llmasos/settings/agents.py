@@ -8,6 +8,28 @@ from llmasos.limits import RunLimits
 from llmasos.settings.kinds import Section, Words, split
 
 
+class SlotSettings(Section):
+    """`[agents.NAME.intents.INTENT.slots.SLOT]`: how a tool's argument is found in what customers
+    say."""
+
+    pattern: str | None = None
+    """Regular expression of the value, or of what stands around it and a group. None: by the type
+    that the tool's signature says."""
+    ask: str | None = None
+    """The question for it. None: made of the argument's description."""
+
+
+class IntentSettings(Section):
+    """`[agents.NAME.intents.INTENT]`: what `customer_service` does for an intent."""
+
+    title: str | None = None
+    """What customers are told that it is. None: the intent's name."""
+    tool: str | None = None
+    """Tool to call: the name of one of the agent's, or `module:name`. None: documents answer."""
+    slots: dict[str, SlotSettings] = Field(default_factory=dict)
+    """The tool's arguments that are found in another way than by their type."""
+
+
 class AgentOverride(Section):
     """`[agents.NAME]`: what this installation changes in an agent."""
 
@@ -24,6 +46,8 @@ class AgentOverride(Section):
     answers: str | None = None
     """CSV, TOML or Markdown file of questions and the answers that people have written to them,
     which `customer_service` serves first; relative paths start beside `llmasos.toml`."""
+    intents: dict[str, IntentSettings] = Field(default_factory=dict)
+    """What is done for each intent that `llmasos agents train` has taught."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     """0 is greedy."""
     max_new_tokens: int | None = Field(default=None, ge=1)

@@ -5,7 +5,7 @@ import pytest
 
 from agents.catalog import load_catalog
 from llmasos import Agent
-from llmasos.errors import AgentLoadError, NotAllowed, SettingsError, UnknownAgent
+from llmasos.errors import AgentLoadError, NotAllowed, SettingsError, UnknownAgent, UsageError
 from llmasos.packages import check_packages
 from llmasos.request import AUTO, LOCAL, Principal, Request
 
@@ -185,3 +185,38 @@ def test_a_package_of_ours_that_is_hidden_is_named(monkeypatch, tmp_path):
 
     with pytest.raises(Exception, match=f"'agents'.*hidden by another one at {tmp_path}"):
         check_packages()
+
+
+SHOP = """
+from llmasos import tool
+
+@tool
+def order_status(number: str) -> str:
+    \"\"\"Where an order is. number: the order's number.\"\"\"
+    return number
+"""
+
+
+def test_an_intent_may_name_a_function_of_ones_own(make_settings, tmp_path):
+    (tmp_path / "shop_of_intents.py").write_text(SHOP, encoding="utf-8")
+    table = "[agents.customer_service.intents.order_status]"
+    settings = make_settings(f'{table}\ntool = "shop_of_intents:order_status"')
+
+    agent = load_catalog(settings).find("customer_service")
+
+    assert [each.name for each in agent.tools] == ["order_status"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('tool = "no_such"', "no such tool"),
+        ('tool = "no_such_module:tool"', "no_such_module"),
+        ('slots.number.pattern = "("', "slots.number.pattern"),
+    ],
+)
+def test_an_intent_that_cannot_be_acted_on_says_why(make_settings, lines, reason):
+    settings = make_settings(f"[agents.customer_service.intents.order_status]\n{lines}\n")
+
+    with pytest.raises(UsageError, match=reason):
+        load_catalog(settings)
