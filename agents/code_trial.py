@@ -64,13 +64,13 @@ def tried(turn: Turn, code: str, given: Given) -> Trial:
     )
     output, _, verdicts = result.stdout.rpartition(mark)
     if mark not in result.stdout:
-        return Trial((), 0, _why(result), result.stdout[:SHOWN], result.seconds)
+        return Trial((), 0, why(result), result.stdout[:SHOWN], result.seconds)
     seen = json.loads(verdicts)
     failed = tuple((check, words) for check, words in seen if words is not None)
     return Trial(failed, len(seen), "", output.strip()[:SHOWN], result.seconds)
 
 
-def _why(result: SandboxResult) -> str:
+def why(result: SandboxResult) -> str:
     """Why code did not run to its end."""
     limits = {
         "time": "it did not end in time",

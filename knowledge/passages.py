@@ -26,7 +26,7 @@ class Piece:
     """A passage in the making: a stretch of one document, and the rows that it is made of."""
 
     chunk: StoredChunk
-    """Of the best row."""
+    """Where it begins."""
     text: str
     start: int
     end: int
@@ -62,7 +62,13 @@ class Piece:
         one, two = (self, other) if self.start <= other.start else (other, self)
         text = one.text + "\n" * (two.start - one.end) + two.text
         return replace(
-            self, text=text, start=one.start, end=two.end, first=one.first, last=two.last
+            self,
+            chunk=one.chunk,
+            text=text,
+            start=one.start,
+            end=two.end,
+            first=one.first,
+            last=two.last,
         )
 
 

@@ -1,4 +1,4 @@
-"""Source code: a section a class and function, reached by `L` and its line's number.
+"""Source code: a section a class and function; each line is reached by `L` and its number.
 
 The text is the file itself. Python is read with `ast`, the languages of `grammars.py` with
 tree-sitter; in others, and where a parser fails, blank lines part the text.
@@ -6,7 +6,6 @@ tree-sitter; in others, and where a parser fails, blank lines part the text.
 
 import ast
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -49,7 +48,7 @@ def load(path: Path, _limits: Limits) -> Document:
         found = [Definition(*each) for each in definitions(text, suffix)]
     starts = list(accumulate((len(line) + 1 for line in text.split("\n")), initial=0))
     headings = tuple(_headings(text.split("\n"), starts, found))
-    anchors = tuple((each.start, f"L{bisect_right(starts, each.start)}") for each in headings)
+    anchors = tuple((start, f"L{number}") for number, start in enumerate(starts[:-1], start=1))
     return Document(path.name, text, headings, anchors, code=True)
 
 

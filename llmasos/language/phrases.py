@@ -65,8 +65,8 @@ _SAID = {
         "我没能写出代码。请说明输入和期望的结果，最好附上例子，如 `f(2) == 4`。",
     ),
     "code_foreign": (
-        "**Untested.** I can only run Python here, and this is {language}.",
-        "**未经测试。**这里只能运行 Python，而这是 {language} 代码。",
+        "**Untested.** This machine has nothing to run {language} with.",
+        "**未经测试。**这台机器上没有运行 {language} 的工具。",
     ),
     "code_untested": ("**Untested.** {reason}", "**未经测试。**{reason}"),
     "code_error": (
@@ -110,6 +110,46 @@ _SAID = {
         "这是 {count} 个版本中最好的。",
     ),
     "code_checking": ("Writing checks for it …", "正在编写检查……"),
+    "code_reviewing": ("Reading the change …", "正在阅读改动……"),
+    "code_review_found": ("I found {count} things to look at:", "发现 {count} 处需要看一看："),
+    "code_review_none": (
+        "I read the change and found nothing to report. Nothing was run.",
+        "已阅读改动，没有发现问题。没有运行任何代码。",
+    ),
+    "code_review_dropped": (
+        "I left out {count} remarks on lines that the change does not show.",
+        "另有 {count} 条意见指向改动中没有的行，已略去。",
+    ),
+    "code_review_unread": ("Not wholly reviewed: {files}.", "未能完整审阅：{files}。"),
+    "code_tests_none": (
+        "**Untested.** There is no test in this that could be run.",
+        "**未经测试。**其中没有可以运行的测试。",
+    ),
+    "code_tests_passed": (
+        "I ran these tests against the code in the sandbox: {checks} of {checks} passed.",
+        "已在沙箱中对代码运行这些测试：{checks} 个全部通过。",
+    ),
+    "code_tests_failed": (
+        "I ran these tests against the code in the sandbox: {passed} of {checks} passed. Of the "
+        "others either the code or the test is wrong:",
+        "已在沙箱中对代码运行这些测试：{checks} 个中通过 {passed} 个。其余的，代码或测试有误：",
+    ),
+    "code_same": (
+        "I ran both in the sandbox, and both printed the same:\n```\n{output}\n```",
+        "两个程序都已在沙箱中运行，输出相同：\n```\n{output}\n```",
+    ),
+    "code_other": (
+        "**It differs.** I ran both in the sandbox. The original printed:\n```\n{before}\n```\n"
+        "and this:\n```\n{after}\n```",
+        "**结果不同。**两个程序都已在沙箱中运行。原程序输出：\n```\n{before}\n```\n"
+        "而这个输出：\n```\n{after}\n```",
+    ),
+    "code_ran_foreign": (
+        "I ran it in the sandbox and it ended without an error ({seconds} s). Whether its results "
+        "are right is **untested**.",
+        "在沙箱中运行没有报错（{seconds} 秒）。结果是否正确**未经测试**。",
+    ),
+    "code_quoted": ("This is the nearest in the code:", "代码中最接近的内容："),
     "writing_text": ("Writing …", "正在撰写……"),
     "proofread": ("{text}\n\nCorrected:\n{corrections}", "{text}\n\n修改之处：\n{corrections}"),
     "correction": (

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from agents.code_generation import code_generation
@@ -13,6 +15,11 @@ REQUEST = "Write double(n). double(2) == 4, double(0) == 0"
 needs_sandbox = pytest.mark.skipif(
     Sandbox().available() is not None, reason=f"no sandbox here: {Sandbox().available()}"
 )
+
+
+def needs(program: str):
+    """Skips where a program is missing."""
+    return pytest.mark.skipif(not shutil.which(program), reason=f"no {program} here")
 
 
 class NoSandbox(Sandbox):
@@ -111,11 +118,38 @@ def test_without_a_sandbox_nothing_is_run_and_the_reply_says_so(ask):
     assert "return 2 * n" in reply.text
 
 
-def test_another_language_is_returned_untested(ask):
-    reply = reply_of(ask(code_generation, "In JavaScript", "```javascript\nlet x = 1\n```"))
+def test_a_language_without_its_toolchain_is_returned_untested(ask):
+    reply = reply_of(ask(code_generation, "In Kotlin", "```kotlin\nval x = 1\n```"))
 
-    assert "**Untested.**" in reply.text
-    assert reply.artifacts[0].name == "main.js"
+    assert "**Untested.** This machine has nothing to run kotlin with." in reply.text
+    assert reply.artifacts[0].name == "main.kt"
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("word", "code", "file"),
+    [
+        ("sh", "echo $((6 * 7))", "main.sh"),
+        pytest.param("js", "console.log(6 * 7)", "main.js", marks=needs("node")),
+        pytest.param(
+            "c", '#include <stdio.h>\nint main() { printf("42"); }', "main.c", marks=needs("gcc")
+        ),
+    ],
+)
+def test_another_language_is_run_where_its_toolchain_is(ask, word, code, file):
+    reply = reply_of(ask(code_generation, f"Print it in {word}", f"```{word}\n{code}\n```"))
+
+    assert "```\n42\n```" in reply.text
+    assert "**untested**" in reply.text
+    assert reply.artifacts[0].name == file
+
+
+@needs_sandbox
+def test_a_program_in_another_language_that_breaks_is_said_to_fail(ask):
+    reply = reply_of(ask(code_generation, "In bash", "```bash\necho no >&2; exit 3\n```"))
+
+    assert "**It fails.**" in reply.text
+    assert "no" in reply.text
 
 
 def test_an_answer_without_code_is_admitted(ask):
