@@ -1,7 +1,8 @@
-"""The writing agent: titles, continues, rewrites, proofreads, summarises, or writes freely.
+"""The writing agent: titles, outlines, continues, rewrites, proofreads, summarises, or writes.
 
 What is asked is told by `writing_tasks.py`. Where a text must keep its facts, `writing_gate.py`
-holds the model to it; what does not pass is not shown. Start reading at `answer`.
+holds the model to it; what does not pass is not shown. What is long, `writing_long.py` divides.
+Start reading at `answer`.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import replace
 
 from agents.writing_checker import Note, checked, reviewed
 from agents.writing_gate import changes, inventions, key_sentences
+from agents.writing_long import is_long, long_piece, long_summary, outline
 from agents.writing_tasks import Name, Task, task_of
 from llmasos.agent import Agent, Emitted, prompt
 from llmasos.events import Reply, Token
@@ -21,7 +23,7 @@ from llmasos.turn import Turn
 
 PROMPTS: dict[Name, str] = {
     name: prompt(__package__, f"writing_{name}.md")
-    for name in ("title", "rewrite", "proofread", "summarise", "free")
+    for name in ("title", "rewrite", "proofread", "summarise", "outline", "free")
 }
 LONGEST_TITLE = 90
 """Characters."""
@@ -32,17 +34,35 @@ CONTINUED = 1_500
 def answer(turn: Turn) -> Iterator[Emitted]:
     """Do the piece of writing that a message asks for."""
     task = _with_file(turn, task_of(turn.text))
-    if task.name == "free" or not task.text:
+    if task.name == "long":
+        yield from long_piece(turn, PROMPTS["outline"])
+        return
+    if task.name == "outline":
+        yield from _outlined(turn)
+        return
+    if task.name in ("free", "section") or not task.text:
         yield from converse(turn, PROMPTS["free"])
         return
     if task.name == "continue":
         yield from _continued(turn, task)
         return
     yield turn.status(say("writing_text", turn.text))
+    if task.name == "summarise" and is_long(turn, task.text):
+        name = turn.attachments[0].name if turn.attachments else say("your_text", turn.text)
+        yield from long_summary(turn, name, task.text)
+        return
     written = "".join(_generated(turn, task)).strip().strip('"“”')
     text = _FINISHED[task.name](turn, task, written)
     yield Token(text=text)
     yield Reply(text=text)
+
+
+def _outlined(turn: Turn) -> Iterator[Emitted]:
+    """The headings of a piece, numbered."""
+    yield turn.status(say("outlining", turn.text))
+    headings = outline(turn, PROMPTS["outline"])
+    listed = "\n".join(f"{number}. {heading}" for number, heading in enumerate(headings, 1))
+    yield Reply(text=listed or say("outline_none", turn.text))
 
 
 def _with_file(turn: Turn, task: Task) -> Task:

@@ -7,9 +7,20 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Name = Literal["title", "continue", "rewrite", "proofread", "summarise", "free"]
+Name = Literal[
+    "title",
+    "outline",
+    "continue",
+    "rewrite",
+    "proofread",
+    "summarise",
+    "long",
+    "section",
+    "free",
+]
 
 _TRIGGERS: tuple[tuple[Name, str], ...] = (
+    ("section", r"^Write section \d+ of \d+|^撰写第 \d+ 节"),
     (
         "proofread",
         r"\bproof-?read|\b(?:fix|correct|check)\b.{0,30}\b(?:grammar|spelling|typos?|mistakes|errors)"
@@ -35,6 +46,13 @@ _TRIGGERS: tuple[tuple[Name, str], ...] = (
         r"\bre-?(?:write|phrase|word)|\bparaphrase|\bpolish"
         r"|\b(?:make|turn)\b.{0,30}\b(?:shorter|longer|formal|friendl|polite|concise|clearer|simpler|professional|casual)|\bshorten\b|\bsimplify\b"
         r"|改写|重写|润色|换一?种说法|改得|缩短|精简|更(?:正式|礼貌|简洁|口语)",
+    ),
+    ("outline", r"\boutline\b|大纲|提纲"),
+    (
+        "long",
+        r"\b(?:long|detailed|in-depth|comprehensive)\b.{0,30}"
+        r"\b(?:article|report|essay|guide|paper|story|handbook|manual)\b"
+        r"|\b(?:[6-9]\d\d|\d{4,5}|\d,\d{3})[- ]words?\b|长篇|长文|[1-9]\d{3,}\s*字",
     ),
 )
 _PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _TRIGGERS)

@@ -171,6 +171,39 @@ _SAID = {
         "another look.",
         "模型还改动了并非错误的地方，未予采用，语法请再检查一遍。",
     ),
+    "outlining": ("Outlining …", "正在列提纲……"),
+    "outline_none": (
+        "I could not outline this. Say in a sentence what it is about, and for whom.",
+        "我没能列出提纲。请用一句话说明主题和读者。",
+    ),
+    "section_brief": (
+        "Write section {number} of {total}: {heading}\n\n"
+        "It is part of this piece: {piece}\nAll sections: {outline}\n"
+        "Write this section only, without its heading.",
+        "撰写第 {number} 节，共 {total} 节：{heading}\n\n"
+        "全文要求：{piece}\n各节：{outline}\n只写这一节，不写标题。",
+    ),
+    "sections_none": (
+        "None of the sections could be written. Please try again.",
+        "各节均未能写成，请再试一次。",
+    ),
+    "section_missing": ("“{heading}” could not be written.", "“{heading}”未能写成。"),
+    "section_repeats": (
+        "“{heading}” only repeated the others; I left it out.",
+        "“{heading}”只是重复其他各节，已略去。",
+    ),
+    "section_strays": (
+        "“{heading}” does not speak of its subject: read it again.",
+        "“{heading}”偏离主题，请再看一遍。",
+    ),
+    "repeats_cut": ("Repeated sentences that I cut: {number}.", "已删去重复的句子：{number} 句。"),
+    "remarked": ("{text}\n\nTo look at:\n{remarks}", "{text}\n\n请留意：\n{remarks}"),
+    "sum_up_part": (
+        "Summarise part {number} of {total}, which is in the file.",
+        "总结附件中的第 {number} 部分，共 {total} 部分。",
+    ),
+    "part_of": ("{name}, part {number} of {total}", "{name}，第 {number} 部分，共 {total} 部分"),
+    "your_text": ("your text", "您的文本"),
     "rewrite_strayed": ("it strayed from the text", "偏离了原文"),
     "rewrite_refused": (
         "I could not rewrite this without changing what it says ({reason}), so here is your text, "
