@@ -21,7 +21,8 @@ import structlog
 from llmasos.embeddings import Embeds, Vectors
 from llmasos.errors import LLMasOSError
 from llmasos.events import Citation
-from llmasos.language.words import numbers, terms
+from llmasos.language.lexicon import OPPOSITES
+from llmasos.language.words import numbers, stem, terms
 
 SURELY_ALIKE = 0.87
 """From this cosine on two questions in other words may be one."""
@@ -45,6 +46,7 @@ ASKED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _A
 _NOT = re.compile(r"\b(?:not|no|never|without|cannot|unable)\b|n['’]t\b|不|没|无法", re.IGNORECASE)
 _TURNS = re.compile(r"^(?:dis|un|de|in|en|im|up|down|out|on|off|re)")
 """Beginnings that turn a word into its opposite."""
+OPPOSITE_OF = {stem(a): stem(b) for pair in OPPOSITES for a, b in (pair, pair[::-1])}
 log = structlog.get_logger()
 
 
@@ -141,11 +143,10 @@ def _kind(text: str) -> str:
 
 
 def _opposite(some: set[str], others: set[str]) -> bool:
-    """Whether a word stands here and its opposite there: enable, disable."""
-    here, there = (
-        {part for word in words for part in (word, _TURNS.sub("", word))}
-        for words in (some, others)
-    )
+    """Whether a word stands here and its opposite there: enable, disable; add, remove."""
+    if any(OPPOSITE_OF.get(word) in others for word in some):
+        return True
+    here, there = (words | {_TURNS.sub("", word) for word in words} for words in (some, others))
     return not here.isdisjoint(there)
 
 

@@ -76,6 +76,8 @@ class _Answer:
     """The answer as far as it goes."""
 
     text: str = ""
+    support: float = 1.0
+    """How far the source holds the least supported sentence; a quote is held wholly."""
     _cited: list[tuple[Passage, int, int]] = field(default_factory=list)
 
     def cite(self, passage: Passage, start: int, end: int) -> int:
@@ -183,7 +185,7 @@ def _answered(turn: Turn, found: Found) -> Iterator[Emitted]:
     yield Reply(
         text=answer.text,
         citations=answer.citations,
-        confidence=round(min(1.0, found.evidence[0].score), 2),
+        confidence=round(min(1.0, found.evidence[0].score) * answer.support, 2),
     )
 
 
@@ -201,6 +203,7 @@ def _supported(turn: Turn, found: Found, answer: _Answer) -> Iterator[str]:
             if _STEP.match(passage.text, fits.span[0]):
                 return  # one step is no answer: the quote has them all
             told.add(sentence)
+            answer.support = min(answer.support, fits.share)
             yield f"{sentence} [{answer.cite(passage, *fits.span)}]"
 
 

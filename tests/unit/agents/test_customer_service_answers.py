@@ -61,16 +61,20 @@ def test_another_question_gets_none(message, embedder):
     assert CuratedAnswers([REFUND, PLAN], embedder).answer_to(message) is None
 
 
-def test_an_opposite_gets_none_however_near_its_meaning():
+@pytest.mark.parametrize(
+    ("asked", "opposite", "same"),
+    [("enable", "disable", "switch on"), ("activate", "deactivate", "use")],
+)
+def test_an_opposite_gets_none_however_near_its_meaning(asked, opposite, same):
     class Same(HashingEmbedder):
         def embed(self, texts: Any) -> Vectors:
             return super().embed(["the same"] * len(texts))
 
-    enable = CuratedAnswer(("How do I enable notifications?",), "Open Settings.", "answers.csv#1")
-    curated = CuratedAnswers([enable], Same())
+    entry = CuratedAnswer((f"How do I {asked} notifications?",), "Settings.", "answers.csv#1")
+    curated = CuratedAnswers([entry], Same())
 
-    assert curated.answer_to("How do I disable notifications?") is None
-    assert curated.answer_to("How do I switch on notifications?") is not None
+    assert curated.answer_to(f"How do I {opposite} notifications?") is None
+    assert curated.answer_to(f"How do I {same} notifications?") is not None
 
 
 def test_what_two_entries_answer_alike_gets_none():

@@ -191,3 +191,15 @@ def test_one_step_of_several_is_quoted_with_the_others(ask, pages):
     reply = reply_of(turn)
 
     assert reply.text.startswith(f"From *Export your data* [1]:\n> 1. {step}\n> 1. Click")
+
+
+def test_confidence_tells_how_far_the_least_supported_sentence_is_held(ask, pages):
+    exact = "Refunds of annual plans are paid to the card or bank account, within 5 business days."
+    freer = exact.replace("paid", "duly paid")
+    page = pages[0].model_copy(update={"text": exact})
+    question = "When are refunds of annual plans paid to the bank account?"
+
+    replies = [reply_of(ask(HELPER, question, each, passages=[page])) for each in (exact, freer)]
+
+    assert [each.text for each in replies] == [f"{exact} [1]", f"{freer} [1]"]
+    assert replies[1].confidence < replies[0].confidence
