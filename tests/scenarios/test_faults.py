@@ -31,12 +31,12 @@ def echo(turn):
 def slow(turn):
     for number in range(20):
         yield f"{number} "
-        time.sleep(0.1)
+        time.sleep(0.5 if "slowly" in turn.text else 0.1)
 
 @agent("moody", "Fails the first time.")
 def moody(turn):
     yield "half an ans"
-    time.sleep(0.5)
+    time.sleep(4)  # until a draft may be shown again
     if not Path(turn.text).exists():
         Path(turn.text).touch()
         raise ConnectionError("the engine is gone")
@@ -173,14 +173,14 @@ def test_a_message_whose_confirmation_was_lost_is_not_posted_twice(
 def test_a_worker_that_hung_writes_nothing_once_it_awakes(
     up: Any, sender: SlackStandIn, place: Place
 ) -> None:
-    channel, ts = place.ask("slow: go")
+    channel, ts = place.ask("slow: go slowly")
     half_said(sender, channel, ts)
 
     with hung(worker_of_last_job(up)):
         answered = the_answer(sender, channel, ts)
         log = len(up.log.read_text())
 
-    up.until(lambda: "lease_lost" in up.log.read_text()[log:], seconds=20)
+    up.until(lambda: "lease_lost" in up.log.read_text()[log:])
     assert answered == the_answer(sender, channel, ts) == COUNTED
 
 
@@ -195,7 +195,7 @@ def test_who_waits_for_another_try_is_told_so(
         below = sender.workspace.statuses.get((channel, ts), [])
         return "trying again in" in " ".join([*shown, *below])
 
-    sender.wait(told, seconds=30)
+    sender.wait(told, seconds=60)
 
     assert the_answer(sender, channel, ts) == "half an answer"
 
@@ -240,8 +240,10 @@ def test_a_reader_goes_on_where_it_was_when_the_web_process_was_killed(up: Any) 
     read(last, float("inf"))
 
     places = [place for place, _ in seen]
-    text = "".join(event["text"] for _, event in seen if event["kind"] == "token")
-    assert text.strip() == COUNTED == seen[-1][1]["text"].strip()
+    numbers = [event["text"].strip() for _, event in seen if event["kind"] == "token"]
+    # The first ones may be lost to a bus that a busy machine holds up, none in between.
+    assert numbers == COUNTED.split()[-len(numbers) :]
+    assert seen[-1][1]["text"].strip() == COUNTED
     assert len(places) == len(set(places))
 
 

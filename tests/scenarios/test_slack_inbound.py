@@ -19,6 +19,7 @@ from llmasos.conversations import Conversations
 from llmasos.corrections import Corrections
 from llmasos.database import Database, migrate
 from llmasos.feedback import Feedback
+from llmasos.handoffs import Handoffs
 from llmasos.jobs import Jobs, JobStatus
 from llmasos.settings import JobSettings, Settings
 from llmasos.testing.slack import SlackStandIn
@@ -82,7 +83,8 @@ def jobs(
             catalog.may_use,
         )
         corrections = Corrections(database, made)
-        desk = Desk(made, catalog, conversations, corrections, Feedback(database))
+        feedback, handoffs = Feedback(database), Handoffs(database)
+        desk = Desk(made, catalog, conversations, corrections, feedback, handoffs)
         stack.enter_context(working(worker.means))
         stack.enter_context(bot(settings, desk))
         slack.wait(lambda: slack.connections, PATIENCE)

@@ -80,7 +80,8 @@ def test_init_writes_a_configuration_that_loads_and_keeps_its_secret(
     assert first.exit_code == 0, first.output
     assert stat.S_IMODE((tmp_path / "llmasos.toml").stat().st_mode) == 0o600
     assert settings.webhooks[0].name == "support-form"
-    assert len(settings.webhooks[0].secret.get_secret_value()) > 30
+    (secret,) = settings.webhooks[0].secret
+    assert len(secret.get_secret_value()) > 30
     assert settings.agents.load == ("./my_agents/",)
     assert isinstance(second.exception, UsageError)
 
