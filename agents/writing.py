@@ -1,29 +1,31 @@
-"""The writing agent: titles, outlines, continues, rewrites, proofreads, summarises, or writes.
+"""The writing agent: titles, outlines, continues, rewrites, proofreads, sums up, translates.
 
 What is asked is told by `writing_tasks.py`. Where a text must keep its facts, `writing_gate.py`
 holds the model to it; what does not pass is not shown. What is long, `writing_long.py` divides.
 Start reading at `answer`.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from agents.writing_checker import Note, checked, reviewed
 from agents.writing_gate import changes, inventions, key_sentences
 from agents.writing_long import is_long, long_piece, long_summary, outline
-from agents.writing_tasks import Name, Task, task_of
+from agents.writing_tasks import Name, Task, length_of, task_of
+from agents.writing_translation import glossary_of, translated
 from llmasos.agent import Agent, Emitted, prompt
 from llmasos.events import Reply, Token
 from llmasos.flow import converse, prompt_of
 from llmasos.generation import Options
 from llmasos.language.phrases import say
-from llmasos.language.words import sentences, terms
+from llmasos.language.words import is_chinese, sentences, terms
 from llmasos.prompting import ENDS, sampling
 from llmasos.turn import Turn
 
 PROMPTS: dict[Name, str] = {
     name: prompt(__package__, f"writing_{name}.md")
-    for name in ("title", "rewrite", "proofread", "summarise", "outline", "free")
+    for name in ("title", "rewrite", "proofread", "summarise", "outline", "translate", "free")
 }
 LONGEST_TITLE = 90
 """Characters."""
@@ -33,7 +35,8 @@ CONTINUED = 1_500
 
 def answer(turn: Turn) -> Iterator[Emitted]:
     """Do the piece of writing that a message asks for."""
-    task = _with_file(turn, task_of(turn.text))
+    glossary, message = glossary_of(turn.text)
+    task = _with_file(turn, task_of(message))
     if task.name == "long":
         yield from long_piece(turn, PROMPTS["outline"])
         return
@@ -50,6 +53,9 @@ def answer(turn: Turn) -> Iterator[Emitted]:
     if task.name == "summarise" and is_long(turn, task.text):
         name = turn.attachments[0].name if turn.attachments else say("your_text", turn.text)
         yield from long_summary(turn, name, task.text)
+        return
+    if task.name == "translate":
+        yield Reply(text=translated(turn, PROMPTS["translate"], task.text, glossary))
         return
     written = "".join(_generated(turn, task)).strip().strip('"“”')
     text = _FINISHED[task.name](turn, task, written)
@@ -128,9 +134,13 @@ def _line(note: Note, asked: str) -> str:
 def _rewrite(turn: Turn, task: Task, written: str) -> str:
     """The new text if it keeps all facts; else the old one, and why."""
     changed = changes(task.text, written) if written else []
-    fits = 0.3 <= len(written) / len(task.text) <= 3 and _same_subject(task.text, written)
-    if fits and not changed:
-        return written
+    wanted = length_of(task.instruction)
+    fits = wanted is not None or 0.3 <= len(written) / len(task.text) <= 3
+    if fits and _same_subject(task.text, written) and not changed:
+        if wanted is None:
+            return written
+        have = length(written)
+        return say("measured", turn.text, text=written, wanted=wanted, have=have)
     reason = ", ".join(changed[:5]) or say("rewrite_strayed", turn.text)
     return say("rewrite_refused", turn.text, reason=reason, text=checked(task.text)[0])
 
@@ -141,6 +151,11 @@ def _summary(turn: Turn, task: Task, written: str) -> str:
     if shorter and not inventions(task.text, written) and _same_subject(task.text, written):
         return written
     return say("summary_quoted", turn.text, text=key_sentences(task.text))
+
+
+def length(text: str) -> int:
+    """How long a text is: words, in Chinese characters."""
+    return len(re.findall(r"\w", text)) if is_chinese(text) else len(text.split())
 
 
 def _same_subject(original: str, new: str) -> bool:
@@ -158,7 +173,7 @@ _FINISHED: dict[Name, Callable[[Turn, Task, str], str]] = {
 
 writing = Agent(
     name="writing",
-    description="Writes: titles, continuations, rewriting, proofreading, summaries, drafts.",
+    description="Writes: titles, drafts, rewriting, proofreading, summaries, translations.",
     instructions=PROMPTS["free"],
     examples=[
         "Write a launch note for our new release.",
@@ -166,6 +181,7 @@ writing = Agent(
         "Proofread this email: …",
         "Rewrite this paragraph to be friendlier: …",
         "Summarise this article: …",
+        "Translate this into German: …",
         "帮我润色这段话：……",
         "写一封道歉邮件",
     ],

@@ -14,6 +14,7 @@ Name = Literal[
     "rewrite",
     "proofread",
     "summarise",
+    "translate",
     "long",
     "section",
     "free",
@@ -47,6 +48,7 @@ _TRIGGERS: tuple[tuple[Name, str], ...] = (
         r"|\b(?:make|turn)\b.{0,30}\b(?:shorter|longer|formal|friendl|polite|concise|clearer|simpler|professional|casual)|\bshorten\b|\bsimplify\b"
         r"|改写|重写|润色|换一?种说法|改得|缩短|精简|更(?:正式|礼貌|简洁|口语)",
     ),
+    ("translate", r"\btranslat(?:e|ion)\b|翻译|译成"),
     ("outline", r"\boutline\b|大纲|提纲"),
     (
         "long",
@@ -78,6 +80,12 @@ def task_of(message: str) -> Task:
         if pattern.search(instruction):
             return Task(name, instruction, text)
     return Task("free", instruction, text)
+
+
+def length_of(instruction: str) -> int | None:
+    """How long a text is to be, in words or Chinese characters; None: it is not said."""
+    found = re.search(r"\b(\d{1,5})[- ]words?\b|(\d{1,5})\s*(?:个?字)", instruction)
+    return int(found.group(1) or found.group(2)) if found else None
 
 
 def _parted(message: str) -> tuple[str, str]:

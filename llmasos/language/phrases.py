@@ -204,6 +204,22 @@ _SAID = {
     ),
     "part_of": ("{name}, part {number} of {total}", "{name}，第 {number} 部分，共 {total} 部分"),
     "your_text": ("your text", "您的文本"),
+    "measured": (
+        "{text}\n\nLength: {have} words ({wanted} asked for).",
+        "{text}\n\n字数：{have}（要求 {wanted}）。",
+    ),
+    "glossary_again": (
+        "Translate it once more, with these terms: {terms}. The translation alone.",
+        "请使用以下术语重新翻译，只给译文：{terms}",
+    ),
+    "glossary_missed": (
+        "Of your glossary I could not keep: {terms}",
+        "术语表中未能采用的：{terms}",
+    ),
+    "numbers_differ": (
+        "Check these numbers, they stand in one of the two texts only: {numbers}",
+        "请核对以下数字，原文与译文不一致：{numbers}",
+    ),
     "rewrite_strayed": ("it strayed from the text", "偏离了原文"),
     "rewrite_refused": (
         "I could not rewrite this without changing what it says ({reason}), so here is your text, "
