@@ -53,6 +53,24 @@ def merged(original: str, code: str) -> str:
     return "".join(lines)
 
 
+def completed(code: str, header: str) -> str:
+    """Code with what the request's beginning has above its function and the code left out.
+
+    header: as `code_request.header_in` gives it.
+    """
+    if not header or not parses(code):
+        return code
+    body = ast.parse(code).body
+    has = {ast.unparse(each) for each in body} | definitions_in(code).keys()
+    above = ast.parse(f"{header}    ...").body[:-1]
+    left_out = [
+        ast.unparse(each)
+        for each in above
+        if getattr(each, "name", "") not in has and ast.unparse(each) not in has
+    ]
+    return "\n".join([*left_out, "", "", code]) if left_out else code
+
+
 def patch(name: str, before: str, after: str) -> str:
     """The unified diff of a file."""
     lines = difflib.unified_diff(

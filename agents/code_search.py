@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agents.code_patch import Placed, placed
+from agents.code_patch import Placed, completed, placed
 from agents.code_request import (
     Given,
     asserts_in,
@@ -107,6 +107,7 @@ class Search:
         if place.target:
             given = replace(given, files={**given.files, place.target: place.code})
         else:
+            code = completed(code, header_in(self.turn.text))
             place = Placed(named_as_asked(code, given.checks))
         return Version(place, tried(self.turn, place.code, given))
 

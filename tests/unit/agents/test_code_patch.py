@@ -1,6 +1,6 @@
 import subprocess
 
-from agents.code_patch import merged, patch, placed
+from agents.code_patch import completed, merged, patch, placed
 
 FILE = '''"""Numbers."""
 import os
@@ -54,3 +54,13 @@ def test_a_patch_can_be_applied(tmp_path):
     subprocess.run(["git", "apply", "-"], input=difference, text=True, cwd=tmp_path, check=True)
 
     assert (tmp_path / "numbers.py").read_text() == new
+
+
+def test_what_the_request_has_above_its_function_is_not_lost():
+    header = "import re\nfrom typing import List\n\ndef one():\n    return 1\n\ndef f(x: List):\n"
+
+    whole = completed("import re\n\ndef f(x: List):\n    return one()\n", header)
+
+    assert whole.startswith("from typing import List\ndef one():\n    return 1\n\n\nimport re\n")
+    assert completed(whole, header) == whole
+    assert completed("def (", header) == "def ("

@@ -1,0 +1,94 @@
+"""HumanEval: the code agent against the same model asked once, by the problems' own tests.
+
+The agent sees the problem alone: its checks are the doctests in it, or those it writes itself. The
+peer is the same model asked once, in a chat and by going on from the problem's text, each greedy.
+Both are held to the problem's hidden tests in the sandbox. The budgets of tokens are printed.
+
+    python benchmarks/agents_code.py --data FOLDER [--limit N] [--model NAME]
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from agents.code_generation import EFFORT, code_generation
+from agents.code_patch import completed
+from agents.code_request import block_of, header_in
+from llmasos import LLM, Turn
+from llmasos.flow import prompt_of
+from llmasos.generation import Usage
+from llmasos.prompting import sampling
+from llmasos.sandbox import Sandbox
+from llmasos.testing import make_turn, reply_of
+
+SANDBOX = Sandbox()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the data sets")
+    parser.add_argument("--limit", type=int, help="how many problems; else all")
+    parser.add_argument("--model", default="smollm2-135m-instruct", help="the model to ask")
+    options = parser.parse_args()
+    rows = (options.data / "humaneval" / "problems_dev.jsonl").read_text().splitlines()
+    model = LLM.from_pretrained(options.model)
+    passed: Counter[str] = Counter()
+    written: Counter[str] = Counter()
+    begun = time.monotonic()
+    problems = [json.loads(row) for row in rows][: options.limit]
+    for problem in problems:
+        for way, solve in (("chat", _chat), ("continued", _continued), ("agent", _agent)):
+            usage = Usage()
+            turn = make_turn(
+                code_generation, problem["prompt"], model.backend, llm=model.metered(usage)
+            )
+            passed[way] += _right(problem, solve(turn))
+            written[way] += usage.completion_tokens
+    print(
+        json.dumps(
+            {
+                "problems": len(problems),
+                "passed": passed,
+                "tokens_written": written,
+                "most_tokens_once": code_generation.options.max_new_tokens,
+                "most_tokens_agent": EFFORT.tokens,
+                "seconds": round(time.monotonic() - begun),
+            },
+            indent=1,
+        )
+    )
+
+
+def _chat(turn: Turn) -> str:
+    """What the model answers when it is asked once."""
+    text = turn.llm.chat(prompt_of(turn), **sampling(turn.agent.options))
+    return block_of(text)[1]
+
+
+def _continued(turn: Turn) -> str:
+    """What the model goes on with from the problem's text, up to the next thing at the margin."""
+    text = turn.llm.generate_text(turn.text, **sampling(turn.agent.options))
+    lines = text.splitlines()
+    ends = (n for n, line in enumerate(lines) if line.strip() and not line[0].isspace())
+    return turn.text + "\n".join(lines[: next(ends, len(lines))])
+
+
+def _agent(turn: Turn) -> str:
+    """What the agent replies."""
+    artifacts = reply_of(turn).artifacts
+    return (artifacts[-1].text or "") if artifacts else ""
+
+
+def _right(problem: dict[str, Any], code: str) -> bool:
+    """Whether code passes the problem's own tests."""
+    whole = completed(code, header_in(problem["prompt"]))
+    program = f"{whole}\n{problem['test']}\ncheck({problem['entry_point']})\nprint('passed')\n"
+    result = SANDBOX.run({"main.py": program}, ["python3", "main.py"])
+    return result.ok and result.stdout.endswith("passed\n")
+
+
+if __name__ == "__main__":
+    main()
