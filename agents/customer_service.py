@@ -148,22 +148,36 @@ def _tools(
     agent: Agent, intents: Mapping[str, IntentSettings], settings: Settings
 ) -> Iterator[Tool]:
     """The tools that intents name as `module:name`, each once; what is wrong with any is said."""
-    known = {as_tool(each).name for each in agent.tools}
+    known = {tool.name: tool for tool in map(as_tool, agent.tools)}
+    titles: set[str] = set()
     for name, intent in intents.items():
         where = f"agents.{agent.name}.intents.{name}"
-        for slot, each in intent.slots.items():
-            try:
-                re.compile(each.pattern or "")
-            except re.error as error:
-                place = f"{where}.slots.{slot}.pattern"
-                raise SettingsError(place, repr(each.pattern), str(error)) from error
+        if intent.title and intent.title in titles:
+            raise SettingsError(f"{where}.title", intent.title, "another intent has this title.")
+        titles.add(intent.title or "")
         if intent.tool and ":" in intent.tool:
             tool = tool_from_module(intent.tool, settings.folder)
             if tool.name not in known:
-                known.add(tool.name)
+                known[tool.name] = tool
                 yield tool
         elif intent.tool and intent.tool not in known and not agent.mcp:
             raise SettingsError(f"{where}.tool", intent.tool, "the agent has no such tool.")
+        _check_slots(where, intent, known.get((intent.tool or "").rpartition(":")[2]))
+
+
+def _check_slots(where: str, intent: IntentSettings, tool: Tool | None) -> None:
+    """Raise SettingsError for a slot that is no argument, or whose pattern is no expression.
+
+    tool: None where only a server that does not run yet knows it.
+    """
+    for slot, own in intent.slots.items():
+        if tool and slot not in tool.parameters["properties"]:
+            raise SettingsError(f"{where}.slots.{slot}", "", f"{tool.name} has no such argument.")
+        try:
+            re.compile(own.pattern or "")
+        except re.error as error:
+            place = f"{where}.slots.{slot}.pattern"
+            raise SettingsError(place, repr(own.pattern), str(error)) from error
 
 
 def _to_person(turn: Turn, phrase: str, reason: str) -> Iterator[Emitted]:

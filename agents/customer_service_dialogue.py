@@ -74,7 +74,7 @@ class Dialogue:
 
     def begun(self, turn: Turn) -> Iterator[Emitted] | None:
         """What is said first to the intent of a message; None: the documents are to answer."""
-        names = self.intents.of(turn.text) if self.intents else ()
+        names = self.intents.of(turn.text) if self.intents and self.wanted else ()
         if len(names) > 1 and not self.wanted.keys().isdisjoint(names):
             if choices_of(_last_said(turn)):
                 return None  # asked once is enough

@@ -213,9 +213,12 @@ def test_an_intent_may_name_a_function_of_ones_own(make_settings, tmp_path):
         ('tool = "no_such"', "no such tool"),
         ('tool = "no_such_module:tool"', "no_such_module"),
         ('slots.number.pattern = "("', "slots.number.pattern"),
+        ('tool = "shop_of_slots:order_status"\nslots.city.ask = "?"', "no such argument"),
+        ('title = "A"\n[agents.customer_service.intents.other]\ntitle = "A"', "has this title"),
     ],
 )
-def test_an_intent_that_cannot_be_acted_on_says_why(make_settings, lines, reason):
+def test_an_intent_that_cannot_be_acted_on_says_why(make_settings, tmp_path, lines, reason):
+    (tmp_path / "shop_of_slots.py").write_text(SHOP, encoding="utf-8")
     settings = make_settings(f"[agents.customer_service.intents.order_status]\n{lines}\n")
 
     with pytest.raises(UsageError, match=reason):
