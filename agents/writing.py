@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from agents.writing_checker import Note, checked, reviewed
+from agents.writing_formats import files_of
 from agents.writing_gate import changes, inventions, key_sentences
 from agents.writing_long import is_long, long_piece, long_summary, outline
 from agents.writing_tasks import Name, Task, length_of, task_of
@@ -44,7 +45,7 @@ def answer(turn: Turn) -> Iterator[Emitted]:
         yield from _outlined(turn)
         return
     if task.name in ("free", "section") or not task.text:
-        yield from converse(turn, PROMPTS["free"])
+        yield from _written_freely(turn)
         return
     if task.name == "continue":
         yield from _continued(turn, task)
@@ -61,6 +62,16 @@ def answer(turn: Turn) -> Iterator[Emitted]:
     text = _FINISHED[task.name](turn, task, written)
     yield Token(text=text)
     yield Reply(text=text)
+
+
+def _written_freely(turn: Turn) -> Iterator[Emitted]:
+    """What the model writes, as a file too where the message names a format."""
+    for emitted in converse(turn, PROMPTS["free"]):
+        if isinstance(emitted, Reply) and not emitted.blocked and emitted.confidence != 0:
+            files = files_of(turn.text, emitted.text)
+            yield emitted.model_copy(update={"artifacts": files})
+        else:
+            yield emitted
 
 
 def _outlined(turn: Turn) -> Iterator[Emitted]:

@@ -8,6 +8,7 @@ cut. A long document is summed up part by part, each sentence with its place. St
 import re
 from collections.abc import Iterator, Sequence
 
+from agents.writing_formats import files_of
 from agents.writing_gate import inventions, key_sentences
 from llmasos.agent import Emitted
 from llmasos.events import Child, Citation, Delegate, Part, Reply, Token
@@ -42,7 +43,8 @@ def long_piece(turn: Turn, outline_prompt: str) -> Iterator[Emitted]:
         yield Reply(text=say("sections_none", turn.text), confidence=0.0)
         return
     listed = "\n".join(f"- {remark}" for remark in remarks)
-    yield Reply(text=say("remarked", turn.text, text=text, remarks=listed) if remarks else text)
+    said = say("remarked", turn.text, text=text, remarks=listed) if remarks else text
+    yield Reply(text=said, artifacts=files_of(turn.text, text))
 
 
 def outline(turn: Turn, prompt: str) -> list[str]:

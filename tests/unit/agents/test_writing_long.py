@@ -73,6 +73,19 @@ def test_sections_are_joined_without_what_they_repeat_and_with_what_is_missing()
     assert "Repeated sentences that I cut: 1." in reply.text
 
 
+def test_a_piece_is_a_file_in_the_format_that_is_named():
+    asked = f"{ASKED} As HTML."
+    parts = parts_of(make_turn(writing, asked, ScriptedEngine(["Why compost\nThe bin"])))
+    done = {"sections": written(parts, ("It feeds the soil of a home.", None))}
+
+    reply = reply_of(make_turn(writing, asked, ScriptedEngine(), delegated=done))
+
+    file = reply.artifacts[0]
+    assert (file.name, file.media_type) == ("text.html", "text/html")
+    assert "<h2>Why compost</h2>\n<p>It feeds the soil of a home.</p>" in file.text
+    assert "could not be written" not in file.text
+
+
 def test_a_chinese_piece_is_divided_alike():
     asked = "写一篇2000字的家庭堆肥指南"
     parts = parts_of(make_turn(writing, asked, ScriptedEngine(["一、为什么堆肥\n二、堆肥箱"])))
