@@ -28,6 +28,8 @@ SURELY_ALIKE = 0.87
 """From this cosine on two questions in other words may be one."""
 HARDLY_ALIKE = 0.6
 """Below this cosine two questions of the same words are two."""
+ONE_WORD = 0.8
+"""The same where all that they share is one word."""
 IN_COMMON = 0.4
 """Share of words that two questions which are alike in meaning must have in common."""
 LONGEST = 500
@@ -123,7 +125,7 @@ def _alike(message: str, question: str, meaning: float | None) -> float:
     if not (message + question).isascii() and _letters_unknown(message + question):
         meaning = None  # the model reads these letters too poorly to tell two questions apart
     if said == asked:
-        same = meaning is None or meaning >= HARDLY_ALIKE
+        same = meaning is None or meaning >= (HARDLY_ALIKE if len(said) > 1 else ONE_WORD)
         return (0.99 if meaning is None else min(0.99, max(meaning, 0.9))) if same else 0.0
     shared = 2 * len(said & asked) / (len(said) + len(asked))
     if meaning is not None and meaning >= SURELY_ALIKE and shared >= IN_COMMON:

@@ -27,7 +27,7 @@ class BrokenEmbedder(HashingEmbedder):
     ("message", "expected"),
     [
         ("how do i get a refund", REFUND),
-        ("How can I get the refund?", REFUND),
+        ("How do I get the refund?", REFUND),
         ("can I have my money back??", REFUND),
         ("How can I upgrade the plan?", PLAN),
         ("如何升级套餐", PLAN),
