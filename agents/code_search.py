@@ -35,6 +35,8 @@ CHECK_TOKENS = 200
 """Tokens of the checks that the agent writes itself."""
 FEWEST = 32
 """Tokens below which no further version is begun."""
+FIRST_TRIES = 2
+"""Versions that are sampled when the first answer has no code."""
 Step = Literal["repair", "sample"]
 
 
@@ -68,8 +70,13 @@ class Search:
     """Tokens written so far."""
 
     def first(self) -> tuple[str, str]:
-        """Language and code of the likeliest answer."""
-        return self._block(self.messages, self.turn.agent.options)
+        """Language and code of the likeliest answer, or of the next ones where that has no code."""
+        language, code = self._block(self.messages, self.turn.agent.options)
+        for number in range(1, 1 + FIRST_TRIES):
+            if code or self._left < FEWEST:
+                break
+            language, code = "python", self._sample(number)
+        return language, code
 
     def searched(self, code: str) -> Generator[Status, None, tuple[list[Version], Given]]:
         """The versions that were tried, the best first, and what they were tried with.

@@ -4,6 +4,8 @@ The agent sees the problem alone: its checks are the doctests in it, or those it
 peer is the same model asked once, in a chat and by going on from the problem's text, each greedy.
 Both are held to the problem's hidden tests in the sandbox. The budgets of tokens are printed.
 
+A line of figures is printed after each problem: the last is the result.
+
     python benchmarks/agents_code.py --data FOLDER [--limit N] [--model NAME]
 """
 
@@ -38,8 +40,8 @@ def main() -> None:
     passed: Counter[str] = Counter()
     written: Counter[str] = Counter()
     begun = time.monotonic()
-    problems = [json.loads(row) for row in rows][: options.limit]
-    for problem in problems:
+    for number, row in enumerate(rows[: options.limit], start=1):
+        problem = json.loads(row)
         for way, solve in (("chat", _chat), ("continued", _continued), ("agent", _agent)):
             usage = Usage()
             turn = make_turn(
@@ -47,19 +49,15 @@ def main() -> None:
             )
             passed[way] += _right(problem, solve(turn))
             written[way] += usage.completion_tokens
-    print(
-        json.dumps(
-            {
-                "problems": len(problems),
-                "passed": passed,
-                "tokens_written": written,
-                "most_tokens_once": code_generation.options.max_new_tokens,
-                "most_tokens_agent": EFFORT.tokens,
-                "seconds": round(time.monotonic() - begun),
-            },
-            indent=1,
-        )
-    )
+        line = {
+            "problems": number,
+            "passed": passed,
+            "tokens_written": written,
+            "most_tokens_once": code_generation.options.max_new_tokens,
+            "most_tokens_agent": EFFORT.tokens,
+            "seconds": round(time.monotonic() - begun),
+        }
+        print(json.dumps(line), flush=True)
 
 
 def _chat(turn: Turn) -> str:

@@ -153,7 +153,7 @@ def test_a_program_in_another_language_that_breaks_is_said_to_fail(ask):
 
 
 def test_an_answer_without_code_is_admitted(ask):
-    reply = reply_of(ask(code_generation, "Write it", "I am a language model."))
+    reply = reply_of(ask(code_generation, "Write it", *["I am a language model."] * 3))
 
     assert "could not write code" in reply.text
     assert reply.artifacts == ()
@@ -293,3 +293,10 @@ def test_a_file_that_came_along_is_changed_by_a_patch(ask):
         "numbers_of_ours.py",
     ]
     assert "3 of 3 passed" in reply.text
+
+
+@needs_sandbox
+def test_an_answer_without_code_is_asked_for_anew(ask):
+    reply = reply_of(ask(code_generation, REQUEST, "I am a language model.", RIGHT))
+
+    assert "**Tested.**" in reply.text
