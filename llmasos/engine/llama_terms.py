@@ -63,8 +63,8 @@ def _sampling(s: Sampling, reach: int) -> dict[str, Any]:
         "presence_penalty": s.presence_penalty,
         "repeat_last_n": reach,  # the whole text counts, not the last 64 tokens
     }
-    if s.temperature == 0:
-        plain["samplers"] = ["penalties", "temperature"]
+    if s.temperature == 0:  # the one likeliest: drawing it among all words takes 5 % of the time
+        plain["samplers"], plain["top_k"] = ["penalties", "top_k"], 1
     return plain
 
 
