@@ -72,7 +72,7 @@ def test_a_mention_and_a_direct_message_are_answered(up: Any, sender: SlackStand
 
     assert answers == ("echo: one", "echo: two")
     assert "slack" not in up.running.pids
-    sender.wait(lambda: all(each.answers for each in sender.deliveries))
+    sender.wait(lambda: all(each.acknowledged for each in sender.deliveries), seconds=30)
     assert [each.answers for each in sender.deliveries] == [[200]] * len(sender.deliveries)
     assert max(each.seconds[0] for each in sender.deliveries) < 3
 
