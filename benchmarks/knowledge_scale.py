@@ -1,6 +1,6 @@
 """How search grows with a collection: latency, recall, bytes; against encoding and bare FAISS.
 
-    python benchmarks/knowledge_scale.py 10000 100000 [1000000] [--data FOLDER] [--queries 100]
+    python benchmarks/knowledge_scale.py 10000 100000 [1000000] --data FOLDER [--queries 100]
 
 Collections are synthetic: texts are paragraphs of XQuAD in which a fifth of the words is
 exchanged for others of the same corpus, vectors are unit vectors in topics (48 free dimensions and
@@ -84,10 +84,12 @@ def main() -> None:
     """Measure each size, and print what was measured as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="+")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, required=True, help="the judged data sets")
     parser.add_argument("--queries", type=int, default=100)
     arguments = parser.parse_args()
     data = arguments.data / "xquad"
+    if not data.is_dir():
+        parser.error(f"there is no data set xquad in {arguments.data}")
     texts = [each["text"] for each in lines(data / "paragraphs_en.jsonl")]
     asked = [each["text"] for each in lines(data / "questions_en.jsonl")][: arguments.queries]
     settings = load()

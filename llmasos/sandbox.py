@@ -104,7 +104,7 @@ class Sandbox:
         """Run a command beside some files, in a folder of its own.
 
         files: relative path and content of each; command: program and arguments (`python3` is the
-        Python that runs us, none of our own packages); checkpoint: called all the while, and what it
+        Python that runs us, without our packages); checkpoint: called all the while, and what it
         raises stops the run. Raises SandboxUnavailable where isolation is refused, InvalidRequest
         for a file outside the folder: nothing is run then.
         """
