@@ -67,12 +67,8 @@ def cancel(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
     """Stop a job."""
     with _jobs(settings(context)) as jobs:
         job = jobs.cancel(job_id)
-    if as_json:
-        print_json(job.as_json())
-    elif job.status.finished:
-        note(f"Job {job.id} is cancelled.")
-    else:
-        note(f"Job {job.id} is told to stop.")
+    done = "cancelled" if job.status.finished else "told to stop"
+    _tell(job, f"Job {job.id} is {done}.", as_json)
 
 
 @app.command()
@@ -80,10 +76,7 @@ def retry(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
     """Run a failed or cancelled job again."""
     with _jobs(settings(context)) as jobs:
         job = jobs.retry(job_id)
-    if as_json:
-        print_json(job.as_json())
-    else:
-        note(f"Job {job.id} is queued again.")
+    _tell(job, f"Job {job.id} is queued again.", as_json)
 
 
 @app.command()
@@ -91,10 +84,7 @@ def approve(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
     """Let a job do what it asked for; `llmasos jobs show` says what that is."""
     with _jobs(settings(context)) as jobs:
         job = jobs.decide(job_id, granted=True, by=LOCAL)
-    if as_json:
-        print_json(job.as_json())
-    else:
-        note(f"Approved: job {job.id} goes on.")
+    _tell(job, f"Approved: job {job.id} goes on.", as_json)
 
 
 @app.command()
@@ -102,10 +92,7 @@ def decline(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
     """Do not let a job do what it asked for."""
     with _jobs(settings(context)) as jobs:
         job = jobs.decide(job_id, granted=False, by=LOCAL)
-    if as_json:
-        print_json(job.as_json())
-    else:
-        note(f"Declined: job {job.id} will not do it.")
+    _tell(job, f"Declined: job {job.id} will not do it.", as_json)
 
 
 @app.command()
@@ -161,6 +148,14 @@ def _jobs(here: Settings) -> Iterator[Jobs]:
             may_use=lambda *_: False,
             shares=Limits.from_settings(here),
         )
+
+
+def _tell(job: Job, words: str, as_json: bool) -> None:
+    """Say what became of a job, or show it as it is now."""
+    if as_json:
+        print_json(job.as_json())
+    else:
+        note(words)
 
 
 def _describe(job: Job) -> None:

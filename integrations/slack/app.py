@@ -31,7 +31,7 @@ from integrations.slack.intake import Intake
 from integrations.slack.interactions import INTERACTIONS, Action, Interactions
 from integrations.slack.opinions import Opinions
 from integrations.slack.translate import House
-from llmasos.errors import ChannelUnavailable, SettingsError
+from llmasos.errors import ChannelUnavailable, LLMasOSError, SettingsError
 from llmasos.settings import SlackSettings
 
 log = structlog.get_logger()
@@ -128,7 +128,9 @@ def bolt_app(settings: SlackSettings) -> AsyncApp:
 
 async def _report(error: Exception) -> BoltResponse | None:
     kind = type(error).__name__
-    log.error("slack.event_failed", kind=kind, error=str(error), next="Slack sends it again")
+    # What others say may hold a message's text: that goes to DEBUG only.
+    ours = str(error) if isinstance(error, LLMasOSError) else ""
+    log.error("slack.event_failed", kind=kind, error=ours, next="Slack sends it again")
     log.debug("slack.event_failed", exc_info=error)
     return BoltResponse(status=400, body="unreadable") if isinstance(error, UNREADABLE) else None
 

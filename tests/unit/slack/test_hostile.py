@@ -1,12 +1,16 @@
 """Signed nonsense: fields that are missing, of another type, or somebody else's."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
+from integrations.slack.app import _report
+from llmasos.errors import ChannelUnavailable
 from llmasos.jobs import Jobs
 from tests.unit.slack.conftest import Door
 
@@ -85,3 +89,13 @@ def test_no_event_breaks_the_edge(door: Door, jobs: Jobs) -> None:
 
     assert answers <= {200, 400}
     assert jobs.list() == []
+
+
+def test_what_goes_wrong_with_an_event_is_logged_without_its_text() -> None:
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(_report(KeyError("the text of a message")))
+        asyncio.run(_report(ChannelUnavailable("slack", "it does not answer")))
+
+    logged = [line["error"] for line in lines if line["log_level"] == "error"]
+    assert logged[0] == ""
+    assert "it does not answer" in logged[1]
