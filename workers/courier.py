@@ -47,6 +47,7 @@ class Courier:
         self._news = threading.Condition()
         self._draft: Draft | None = None
         self._last: Draft | None = None
+        self._texted = False  # whether any text was taken to be shown
         self._outcome: Outcome | None = None
         self._abandoned = False
         self._ended = threading.Event()
@@ -106,13 +107,19 @@ class Courier:
                 return self._last
             draft, self._draft = self._draft, None
             self._last = draft or self._last
+            self._texted = self._texted or bool(draft and draft.text)
             return draft
 
     def _pause(self, seconds: float) -> None:
+        """Wait until the post may be changed again; the first text waits for no status."""
         with self._news:
             self._news.wait_for(
-                lambda: self._outcome is not None or self._abandoned, timeout=seconds
+                lambda: self._outcome is not None or self._abandoned or self._has_first_text(),
+                timeout=seconds,
             )
+
+    def _has_first_text(self) -> bool:
+        return not self._texted and self._draft is not None and bool(self._draft.text)
 
     def _first_post(self) -> Post | None:
         """The post, or None when it cannot be had before the outcome is there."""

@@ -131,15 +131,17 @@ class Calls:
         *,
         who: str = "",
         must: bool = True,
+        taken: bool = False,
         **arguments: Any,
     ) -> dict[str, Any]:
         """Make a call: a method of `client`, and its arguments.
 
         who: on whose behalf; must: otherwise it is not made unless Slack takes it now, and calls to
-        spare. Raises Refused, Limited, Unreached or Unsure.
+        spare; taken: it was reserved. Raises Refused, Limited, Unreached or Unsure.
         """
         name = method.__name__.replace("_", ".")
-        self._await_turn(name, arguments, who, must=must)
+        if not taken:
+            self._await_turn(name, arguments, who, must=must)
         try:
             answer = method(**arguments).data
         except SlackApiError as error:

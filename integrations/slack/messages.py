@@ -59,6 +59,7 @@ class Messages:
         self._calls, self._address, self._turn, self._journal = calls, address, turn, journal
         self._settle_seconds = settle_seconds
         self._who = f"{turn.job_id}:{address.channel}"
+        self._room = False  # whether an update was taken that has not been made yet
         self.last = False
         """Whether what is written now is the last content: it must get there, drafts need not."""
         self.parts: list[Part] = []
@@ -185,6 +186,9 @@ class Messages:
     def call(self, method: Callable[..., SlackResponse], **arguments: Any) -> dict[str, Any]:
         """Make a call as long as the job is ours; it is booked once the last content is written."""
         self._journal.check()
+        if self._room and method == self.client.chat_update:
+            self._room = False
+            return self._calls(method, taken=True, **arguments)
         return self._calls(method, who=self._who, must=self.last, **arguments)
 
     def try_call(self, method: Callable[..., SlackResponse], **arguments: Any) -> None:
@@ -216,11 +220,12 @@ class Messages:
         return self._calls.client
 
     def _make_room(self) -> None:
-        """Take the update that will turn a draft into the answer.
+        """Take the update that a draft will need: the first text is not held up by its pace.
 
         Raises Limited while there is none to spare: then better no draft.
         """
         self._calls.reserve(self.client.chat_update, self._who)
+        self._room = True
 
     def _part(self, number: int) -> Part:
         while len(self.parts) <= number:

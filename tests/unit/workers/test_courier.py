@@ -83,6 +83,28 @@ def test_whoever_stops_for_now_leaves_a_last_word(
     assert results == []
 
 
+def test_the_first_text_does_not_wait_for_the_pace_of_statuses(
+    send: Callable[..., Courier],
+) -> None:
+    channel = RecordingChannel(interval=60)
+    courier = send(channel)
+    courier.show(Draft(status="Thinking …"))
+    until(lambda: channel.drafts)
+
+    courier.show(Draft(status="Searching …"))
+    courier.show(Draft(text="The first"))
+    until(lambda: len(channel.drafts) == 2)
+    courier.show(Draft(text="The first words"))
+    courier.finish(Reply(text="The first words."))
+
+    assert courier.ended(10)
+    assert [draft for _, draft in channel.drafts[:2]] == [
+        Draft(status="Thinking …"),
+        Draft(text="The first"),
+    ]
+    assert len(channel.drafts) == 2
+
+
 def test_the_outcome_does_not_wait_for_the_pace_of_drafts(
     send: Callable[..., Courier], results: list[Any]
 ) -> None:
