@@ -111,9 +111,10 @@ class _Here:
     def __init__(self, run: Callable[[str], None]) -> None:
         self._run = run
 
-    def wake(self, job_id: str, queue: Queue) -> None:
+    def wake(self, job_id: str, queue: Queue) -> Callable[[], None]:
         """Run the job."""
         threading.Thread(target=self._run, args=(job_id,), name="worker", daemon=True).start()
+        return lambda: None
 
 
 def _prepare(database: Database) -> None:

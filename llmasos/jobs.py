@@ -25,6 +25,7 @@ from llmasos.causes import causes
 from llmasos.database import Database
 from llmasos.errors import (
     AlreadyDecided,
+    BrokerUnavailable,
     IdempotencyConflict,
     JobCancelled,
     NotAllowed,
@@ -166,10 +167,11 @@ class Submitted:
 class Dispatcher(Protocol):
     """Wakes a worker. Implementations: `workers.dispatcher`, `workers.inline`."""
 
-    def wake(self, job_id: str, queue: Queue) -> None:
-        """Say that a job is due. Waits at most 0.25 s.
+    def wake(self, job_id: str, queue: Queue) -> Callable[[], None]:
+        """Begin to say that a job is due; gives what waits until that is said.
 
-        Raises BrokerUnavailable, which costs nothing but time: the sweeper finds the job.
+        The beginning neither waits nor raises. The waiting takes at most 0.25 s and raises
+        BrokerUnavailable, which costs nothing but time: the sweeper finds the job.
         """
         ...
 
@@ -232,8 +234,9 @@ class Jobs:
             if addresses:
                 connection.execute(deliveries.insert(), addresses)
         # The worker need not wait for the disk, only whoever was promised something.
-        self._wake(row["id"], request.queue)
+        said = self._dispatcher.wake(row["id"], request.queue)
         self._database.flush()
+        _wait_until(said, row["id"])
         return Submitted(_new_job(row, request), new=True)
 
     def checked(self, request: Request) -> Request:
@@ -402,10 +405,15 @@ class Jobs:
         )
 
     def _wake(self, job_id: str, queue: Queue) -> None:
-        try:
-            self._dispatcher.wake(job_id, queue)
-        except Exception as error:  # noqa: BLE001  (the job is stored: the sweeper will find it)
-            log.warning("job.wake_failed", job=job_id, error=str(error))
+        _wait_until(self._dispatcher.wake(job_id, queue), job_id)
+
+
+def _wait_until(said: Callable[[], None], job_id: str) -> None:
+    """Wait until workers were told of a job; if they were not, the sweeper finds it."""
+    try:
+        said()
+    except BrokerUnavailable as error:
+        log.warning("job.wake_failed", job=job_id, error=str(error))
 
 
 def stop(database: Database, connection: Connection, job_id: str, why: str) -> None:

@@ -58,8 +58,6 @@ def used(settings: Settings) -> dict[Queue, str]:
         found.setdefault(hook.queue, f"the webhook '{hook.name}'")
     for schedule in settings.schedules:
         found.setdefault(Queue.BATCH, f"the schedule '{schedule.name}'")
-    for schedule in settings.schedules:
-        found.setdefault(Queue.BATCH, f"the schedule '{schedule.name}'")
     return found
 
 

@@ -84,7 +84,7 @@ Index(
     jobs.c.principal,
     jobs.c.queue,
     jobs.c.turn,
-    sqlite_where=jobs.c.unsettled,
+    sqlite_where=text("unsettled = 1"),  # as queries say it, else the index is not used
     postgresql_where=jobs.c.unsettled,
 )
 Index(

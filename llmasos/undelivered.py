@@ -85,7 +85,7 @@ class DeadLetters:
 
     def _wake(self, job_id: str, queue: Queue) -> None:
         try:
-            self._dispatcher.wake(job_id, queue)
+            self._dispatcher.wake(job_id, queue)()
         except BrokerUnavailable as error:  # the sweeper will
             log.debug("job.wake_failed", job=job_id, error=str(error))
 

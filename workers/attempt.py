@@ -407,7 +407,7 @@ class Attempt:
         """Wake a job, if there is one; whether that worked."""
         if due is not None:
             try:
-                self._means.dispatcher.wake(due.job_id, due.queue)
+                self._means.dispatcher.wake(due.job_id, due.queue)()
             except LLMasOSError as error:  # the sweeper will
                 self._log.debug("job.wake_failed", next=due.job_id, error=str(error))
                 return False

@@ -5,9 +5,12 @@ A thread of its own sends, so that a hung broker costs a caller 0.25 s and never
 
 import contextlib
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
-from queue import Empty
+from functools import partial
+from queue import Empty, Full
 from queue import Queue as Waiting
 from typing import Any
 
@@ -29,13 +32,25 @@ class CeleryDispatcher:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def wake(self, job_id: str, queue: Queue) -> None:
-        """Say that a job is due. Waits at most 0.25 s. Raises BrokerUnavailable."""
+    def wake(self, job_id: str, queue: Queue) -> Callable[[], None]:
+        """Begin to say that a job is due; gives what waits until that is said, 0.25 s at most.
+
+        What it gives raises BrokerUnavailable.
+        """
         self._start()
         sent: Future[None] = Future()
         try:
             self._waiting.put_nowait((job_id, queue, sent))
-            sent.result(PUBLISH_TIMEOUT)
+        except Full:
+            reason = f"{MOST_WAITING} messages wait for it already"
+            sent.set_exception(BrokerUnavailable(self._name, reason))
+        return partial(self._until, sent, time.monotonic() + PUBLISH_TIMEOUT)
+
+    def _until(self, sent: Future[None], give_up: float) -> None:
+        try:
+            sent.result(max(0.0, give_up - time.monotonic()))
+        except BrokerUnavailable:
+            raise
         except NotInTime:
             raise BrokerUnavailable(self._name, f"nothing within {PUBLISH_TIMEOUT} s") from None
         except Exception as error:

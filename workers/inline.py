@@ -17,8 +17,9 @@ POLL = 0.05
 class InlineDispatcher:
     """Wakes nobody: whoever submits runs the job. A `jobs.Dispatcher`."""
 
-    def wake(self, job_id: str, queue: Queue) -> None:
+    def wake(self, job_id: str, queue: Queue) -> Callable[[], None]:
         """Nothing is to be done."""
+        return lambda: None
 
 
 def run_pending(

@@ -101,7 +101,7 @@ class Runner:
         try:
             self.claims.give_back(claim)
             log.info("job.given_back", job=claim.job.id)
-            self._means.dispatcher.wake(claim.job.id, claim.job.request.queue)
+            self._means.dispatcher.wake(claim.job.id, claim.job.request.queue)()
         except LLMasOSError as error:  # it falls due by itself, only later
             log.info("job.left", job=claim.job.id, error=str(error))
 

@@ -177,7 +177,7 @@ class Sweeper:
         woken = []
         for row in rows:
             try:
-                self._dispatcher.wake(row.id, Queue(row.queue))
+                self._dispatcher.wake(row.id, Queue(row.queue))()
             except BrokerUnavailable as error:
                 self._woke = False
                 log.warning("sweeper.broker_away", due=len(rows), error=str(error))

@@ -21,8 +21,8 @@ class SilentDispatcher:
     def __init__(self) -> None:
         self.woken: list[str] = []
 
-    def wake(self, job_id: str, queue: str) -> None:
-        self.woken.append(job_id)
+    def wake(self, job_id: str, queue: str) -> Callable[[], None]:
+        return lambda: self.woken.append(job_id)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

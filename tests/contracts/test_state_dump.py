@@ -13,10 +13,11 @@ from llmasos.errors import DumpUnfit, SchemaMismatch
 from llmasos.events import Reply
 from llmasos.generation import Usage
 from llmasos.jobs import Jobs
-from llmasos.request import Queue, Request
+from llmasos.request import Request
 from llmasos.settings import JobSettings
 from llmasos.tables import hook_deliveries, leases, messages, metadata
 from workers.claims import Claims
+from workers.inline import InlineDispatcher
 from workers.outcomes import Outcomes
 
 
@@ -46,14 +47,7 @@ def answer(database: Database, jobs: Jobs, text: str = "ümläut \u2028 🙂") -
 
 
 def jobs_of(database: Database) -> Jobs:
-    return Jobs(database, NoDispatcher(), JobSettings(), ["echo"], ["test"], lambda *_: True)
-
-
-class NoDispatcher:
-    """Wakes nobody."""
-
-    def wake(self, job_id: str, queue: Queue) -> None:
-        """Nothing."""
+    return Jobs(database, InlineDispatcher(), JobSettings(), ["echo"], ["test"], lambda *_: True)
 
 
 def everything(database: Database) -> dict[str, list[Any]]:

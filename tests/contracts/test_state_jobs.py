@@ -172,8 +172,11 @@ def test_an_agent_is_used_by_those_who_may(make_jobs: Callable[..., Jobs]) -> No
 
 def test_a_job_is_kept_when_nobody_can_be_woken(make_jobs: Callable[..., Jobs]) -> None:
     class Dead:
-        def wake(self, job_id: str, queue: str) -> None:
-            raise BrokerUnavailable("redis://x", "gone")
+        def wake(self, job_id: str, queue: str) -> Callable[[], None]:
+            def said() -> None:
+                raise BrokerUnavailable("redis://x", "gone")
+
+            return said
 
     jobs = make_jobs(dispatcher=Dead())
 

@@ -61,7 +61,7 @@ def test_a_busy_worker_keeps_no_more_than_one_to_itself(
 ) -> None:
     dispatcher = CeleryDispatcher(url)
     for number in range(SENT):
-        dispatcher.wake(f"job-{number}", Kind.BATCH)
+        dispatcher.wake(f"job-{number}", Kind.BATCH)()
     prefix = queue.name.rpartition(".")[0]
     command = [sys.executable, "-c", BUSY, prefix, url, str(tmp_path)]
     busy = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=TETHER)

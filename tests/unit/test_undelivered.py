@@ -1,6 +1,6 @@
 """Undelivered answers: their list, and how they are brought again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,8 @@ class Woken:
     def __init__(self) -> None:
         self.jobs: list[str] = []
 
-    def wake(self, job_id: str, queue: Queue) -> None:
-        self.jobs.append(job_id)
+    def wake(self, job_id: str, queue: Queue) -> Callable[[], None]:
+        return lambda: self.jobs.append(job_id)
 
 
 class Post:

@@ -96,9 +96,9 @@ def _jobs() -> None:
     )
     due = sa.text("due_at IS NOT NULL")
     op.create_index("jobs_due", "jobs", ["queue", "turn"], sqlite_where=due, postgresql_where=due)
-    waits = sa.text("unsettled")
     own = ["principal", "queue", "turn"]
-    op.create_index("jobs_waiting_of", "jobs", own, sqlite_where=waits, postgresql_where=waits)
+    one, waits = sa.text("unsettled = 1"), sa.text("unsettled")  # each as its queries say it
+    op.create_index("jobs_waiting_of", "jobs", own, sqlite_where=one, postgresql_where=waits)
     runs = sa.text("status = 'running'")
     columns = ["status", "due_at"]
     op.create_index("jobs_running", "jobs", columns, sqlite_where=runs, postgresql_where=runs)

@@ -42,10 +42,11 @@ class Script:
     says: list[Event] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
 
-    def wake(self, job_id: str, queue: str) -> None:
+    def wake(self, job_id: str, queue: str) -> Callable[[], None]:
         if self.says:
             self.threads.append(threading.Thread(target=self._play))
             self.threads[-1].start()
+        return lambda: None
 
     def _play(self) -> None:
         claim = Claims(self.database, "test", 60).take()

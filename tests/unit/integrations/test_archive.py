@@ -18,22 +18,16 @@ from llmasos.database import Database, migrate
 from llmasos.dump import is_empty
 from llmasos.errors import BackupUnfit, InvalidRequest, SystemAlreadyRunning
 from llmasos.jobs import Jobs
-from llmasos.request import Queue, Request
+from llmasos.request import Request
 from llmasos.settings import JobSettings, Settings, load
 from llmasos.testing.retrieval import HashingEmbedder
+from workers.inline import InlineDispatcher
 
 ALIASES = '{"aliases": {}}'
 
 
-class NoDispatcher:
-    """Wakes nobody."""
-
-    def wake(self, job_id: str, queue: Queue) -> None:
-        """Nothing."""
-
-
 def jobs_of(database: Database) -> Jobs:
-    return Jobs(database, NoDispatcher(), JobSettings(), ["echo"], ["test"], lambda *_: True)
+    return Jobs(database, InlineDispatcher(), JobSettings(), ["echo"], ["test"], lambda *_: True)
 
 
 @pytest.fixture

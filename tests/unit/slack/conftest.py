@@ -28,6 +28,7 @@ from llmasos.jobs import Jobs, Submitted
 from llmasos.request import Request
 from llmasos.settings import JobSettings, Settings
 from llmasos.testing.slack import SlackStandIn, signed_headers
+from workers.inline import InlineDispatcher
 
 CATALOG = Catalog(
     [
@@ -38,17 +39,10 @@ CATALOG = Catalog(
 )
 
 
-class NobodyToWake:
-    """A dispatcher without workers: the jobs stay where they are."""
-
-    def wake(self, job_id: str, queue: str) -> None:
-        """Nobody is there."""
-
-
 def jobs_of(kind: type[Jobs], database: Database) -> Jobs:
     limits, schemes = JobSettings(max_text=200), ("slack", "slack-command")
     names = tuple(CATALOG.names())
-    return kind(database, NobodyToWake(), limits, names, schemes, CATALOG.may_use)
+    return kind(database, InlineDispatcher(), limits, names, schemes, CATALOG.may_use)
 
 
 @pytest.fixture

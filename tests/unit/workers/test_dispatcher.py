@@ -19,7 +19,7 @@ def test_a_dead_broker_is_told_soon(scheme: str) -> None:
 
     began = time.monotonic()
     with pytest.raises(BrokerUnavailable) as caught:
-        dispatcher.wake("job", Kind.INTERACTIVE)
+        dispatcher.wake("job", Kind.INTERACTIVE)()
 
     assert time.monotonic() - began < 0.5
     assert "hunter2" not in str(caught.value)
@@ -33,7 +33,7 @@ def test_a_hung_broker_costs_a_quarter_of_a_second(scheme: str) -> None:
         for _ in range(3):
             began = time.monotonic()
             with pytest.raises(BrokerUnavailable):
-                dispatcher.wake("job", Kind.INTERACTIVE)
+                dispatcher.wake("job", Kind.INTERACTIVE)()
             assert time.monotonic() - began < 0.4
 
 
@@ -49,8 +49,8 @@ def test_wake_ups_arrive_in_the_queue(variable: str, monkeypatch: pytest.MonkeyP
         waiting = Queue(celery_app.queue_name(Kind.BATCH), channel=connection.default_channel)
         waiting.delete()
 
-        dispatcher.wake("job-1", Kind.BATCH)
-        dispatcher.wake("job-2", Kind.BATCH)
+        dispatcher.wake("job-1", Kind.BATCH)()
+        dispatcher.wake("job-2", Kind.BATCH)()
 
         found = [waiting.get(accept=["json"]) for _ in range(2)]
         waiting.delete()

@@ -1,5 +1,6 @@
 """The sweeper: what no wake-up reached is found, by one worker at a time."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,10 +23,13 @@ class Broker:
         self.woken: list[str] = []
         self.away = False
 
-    def wake(self, job_id: str, queue: str) -> None:
-        if self.away:
-            raise BrokerUnavailable("redis://x", "away")
-        self.woken.append(job_id)
+    def wake(self, job_id: str, queue: str) -> Callable[[], None]:
+        def said() -> None:
+            if self.away:
+                raise BrokerUnavailable("redis://x", "away")
+            self.woken.append(job_id)
+
+        return said
 
 
 @pytest.fixture
