@@ -1,6 +1,6 @@
 """Which requests are taken: what is checked before a request becomes a job.
 
-Used by `jobs.py` only. Every refusal changes nothing and says what would be taken.
+Used by `jobs/store.py` only. Every refusal changes nothing and says what would be taken.
 """
 
 import hashlib

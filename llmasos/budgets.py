@@ -1,7 +1,7 @@
 """Budgets: how much one person and one channel may use in a day.
 
 A day is the last 24 hours, so that what is used up comes back bit by bit. Checked when a request is
-accepted (`jobs.py`). Knows the table of jobs. Start reading at `check`.
+accepted (`jobs/store.py`). Knows the table of jobs. Start reading at `check`.
 """
 
 import time

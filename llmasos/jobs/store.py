@@ -1,26 +1,15 @@
-"""Jobs: requests that were accepted, and what became of them.
+"""The store of jobs, for the doors. Start reading at `Jobs.submit`."""
 
-Every door submits here, and reads here. A job is stored before anyone is told of it; the wake-up
-that follows may be lost, since the table is the queue. How workers take and finish jobs is in
-`workers/`. Knows nothing of Celery. Start reading at `Jobs.submit`.
-"""
-
-import json
-import secrets
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Connection, RowMapping, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from llmasos import approvals, budgets, parts
-from llmasos.acceptance import Acceptance, fingerprint
-from llmasos.approvals import ApprovalState, Waiting
+from llmasos.acceptance import Acceptance
+from llmasos.approvals import ApprovalState
 from llmasos.causes import causes
 from llmasos.database import Database
 from llmasos.errors import (
@@ -33,135 +22,25 @@ from llmasos.errors import (
     UnknownJob,
     WrongJobState,
 )
-from llmasos.events import Failure, Reply
 from llmasos.generation import Usage
+from llmasos.jobs.job import OPEN, Delivery, Job, JobStatus, Submitted
+from llmasos.jobs.rows import (
+    Due,
+    forget_outcome,
+    locked,
+    new_row,
+    next_unsettled,
+    queue_again,
+    stop,
+)
 from llmasos.queues import Limits, turn
 from llmasos.request import Principal, Queue, Request
 from llmasos.settings import BudgetSettings, JobSettings
-from llmasos.tables import deliveries, jobs, leases, posts, tool_calls
+from llmasos.tables import deliveries, jobs, leases
 
 log = structlog.get_logger()
 
 NO_LIMITS, NO_BUDGETS = Limits(), BudgetSettings()
-FIRST_SWEEP = 30.0
-"""Seconds after which the sweeper wakes a job whose own wake-up was lost."""
-
-
-class JobStatus(StrEnum):
-    """What state a job is in."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    AWAITING_APPROVAL = "awaiting_approval"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will come of it by itself."""
-        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
-
-
-OPEN = tuple(status.value for status in JobStatus if not status.finished)
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """How far the answer has come to one of its addresses."""
-
-    address: str
-    state: str
-    """`pending`; `asked`: what the job waits for stands there; `delivered`; `refused`: for good."""
-    error: str | None = None
-    """Why the last try failed."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A request that was accepted, as it stood when it was read."""
-
-    id: str
-    agent: str
-    status: JobStatus
-    attempts: int
-    created_at: float
-    """Times are seconds since the epoch."""
-    started_at: float | None
-    finished_at: float | None
-    request: Request
-    reply: Reply | None
-    error: Failure | None
-    usage: Usage
-    deliveries: tuple[Delivery, ...] = ()
-    waiting: Waiting | None = None
-    """What a person must decide before it goes on."""
-    parent: str | None = None
-    """The job that this one is a part of."""
-    waiting_for: str | None = None
-    """What holds it up, in words."""
-
-    @property
-    def owner(self) -> str:
-        """Who may see and stop it besides those who keep all jobs."""
-        return self.request.owner or self.request.principal.id
-
-    @classmethod
-    def of_row(
-        cls,
-        row: RowMapping,
-        brought: Sequence[Delivery] = (),
-        waiting: Waiting | None = None,
-        waiting_for: str | None = None,
-    ) -> "Job":
-        """The job that a row of the table holds."""
-        return cls(
-            id=row["id"],
-            agent=row["agent"],
-            status=JobStatus(row["status"]),
-            attempts=row["runs"],
-            created_at=row["created_at"],
-            started_at=row["started_at"],
-            finished_at=row["finished_at"],
-            request=Request.model_validate_json(row["request"]),
-            reply=Reply.from_json(json.loads(row["reply"])) if row["reply"] else None,
-            error=Failure.model_validate_json(row["error"]) if row["error"] else None,
-            usage=Usage.model_validate_json(row["usage"]) if row["usage"] else Usage(),
-            deliveries=tuple(brought),
-            waiting=waiting,
-            parent=row["parent"],
-            waiting_for=waiting_for,
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """The job as every door shows it."""
-        return {
-            "id": self.id,
-            "parent": self.parent,
-            "agent": self.agent,
-            "status": str(self.status),
-            "attempts": self.attempts,
-            "created_at": iso(self.created_at),
-            "started_at": iso(self.started_at),
-            "finished_at": iso(self.finished_at),
-            "waiting_for": self.waiting_for,
-            "approval": self.waiting.as_json() if self.waiting else None,
-            "reply": self.reply.as_json() if self.reply else None,
-            "error": self.error.model_dump(exclude={"kind"}) if self.error else None,
-            "usage": self.usage.model_dump(),
-            "deliveries": [
-                {"address": each.address, "state": each.state, "error": each.error}
-                for each in self.deliveries
-            ],
-        }
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """What became of a request: its job, and whether this call made it."""
-
-    job: Job
-    new: bool
 
 
 class Dispatcher(Protocol):
@@ -281,7 +160,7 @@ class Jobs:
         """
         with self._database.writing() as connection:
             parent = parts.lock_parent(connection, job_id)
-            status = _locked(connection, job_id)
+            status = locked(connection, job_id)
             if status.finished:
                 raise WrongJobState(job_id, status, "be cancelled")
             below = parts.unfinished(connection, job_id)
@@ -311,7 +190,7 @@ class Jobs:
         """
         with self._database.writing() as connection:
             parent = parts.lock_parent(connection, job_id)
-            status = _locked(connection, job_id)
+            status = locked(connection, job_id)
             job = self._found(connection, job_id)
             if job.waiting is None:
                 earlier = approvals.latest_state(connection, job_id)
@@ -331,7 +210,7 @@ class Jobs:
                 if parent is not None:  # the sweeper wakes it
                     parts.resume(self._database, connection, parent)
             else:
-                self._queue_again(connection, job_id)
+                queue_again(self._database, connection, job_id)
             job = self._found(connection, job_id)
         self._wake(job_id, job.request.queue)
         return job
@@ -343,11 +222,11 @@ class Jobs:
         Raises UnknownJob, and WrongJobState when it did not fail.
         """
         with self._database.writing() as connection:
-            status = _locked(connection, job_id)
+            status = locked(connection, job_id)
             if status not in (JobStatus.FAILED, JobStatus.CANCELLED):
                 raise WrongJobState(job_id, status, "be run again")
-            _forget_outcome(connection, job_id)
-            self._queue_again(connection, job_id)
+            forget_outcome(connection, job_id)
+            queue_again(self._database, connection, job_id)
             job = self._found(connection, job_id)
         self._wake(job_id, job.request.queue)
         return job
@@ -385,25 +264,6 @@ class Jobs:
             for row in rows
         ]
 
-    def _queue_again(self, connection: Connection, job_id: str) -> None:
-        """Let a job that no worker holds run from its start; whoever held it is fenced off."""
-        connection.execute(
-            update(jobs)
-            .where(jobs.c.id == job_id)
-            .values(
-                status=JobStatus.QUEUED,
-                unsettled=True,
-                due_at=self._database.now(),
-                wake_at=self._database.now() + FIRST_SWEEP,
-                attempt=jobs.c.attempt + 1,
-                **dict.fromkeys(("failures", "lost_leases"), 0),
-                wakes=1,
-                **dict.fromkeys(("worker", "error", "finished_at"), None),
-                cancel_requested=False,
-                waits_for=None,
-            )
-        )
-
     def _wake(self, job_id: str, queue: Queue) -> None:
         _wait_until(self._dispatcher.wake(job_id, queue), job_id)
 
@@ -414,88 +274,6 @@ def _wait_until(said: Callable[[], None], job_id: str) -> None:
         said()
     except BrokerUnavailable as error:
         log.warning("job.wake_failed", job=job_id, error=str(error))
-
-
-def stop(database: Database, connection: Connection, job_id: str, why: str) -> None:
-    """Cancel a job that no worker runs; whoever brings something for it is fenced off."""
-    failure = Failure(type=JobCancelled.__name__, message=why)
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(
-            status=JobStatus.CANCELLED,
-            error=failure.model_dump_json(),
-            finished_at=time.time(),
-            attempt=jobs.c.attempt + 1,
-            **settle_values(database, connection, job_id),
-        )
-    )
-
-
-def settle_values(
-    database: Database, connection: Connection, job_id: str, waits_until: float | None = None
-) -> Mapping[str, Any]:
-    """What a row becomes when its job has just ended or one round of deliveries is over.
-
-    waits_until: when a job that waits for a person is given up; it holds nobody up. An ended job
-    holds up its conversation while no address has had its first try; a later try, due at its own
-    time, does not.
-    """
-    pending = select(deliveries.c.run_after, deliveries.c.tries).where(
-        deliveries.c.job_id == job_id, deliveries.c.state == "pending"
-    )
-    rows = connection.execute(pending).all()
-    first_time = any(row.tries == 0 for row in rows)
-    times = [float(row.run_after) for row in rows]
-    if waits_until is not None:
-        first_time = False
-        times.append(waits_until)
-    due = database.now() if first_time else min(times, default=None)
-    return {"unsettled": first_time, "due_at": due, "wake_at": 0.0, "wakes": 0, "worker": None}
-
-
-class Due(NamedTuple):
-    """A job whose time has come."""
-
-    job_id: str
-    queue: Queue
-
-
-def next_unsettled(connection: Connection, conversation: str | None) -> Due | None:
-    """The job whose turn it is now in a conversation."""
-    if conversation is None:
-        return None
-    first = (
-        select(jobs.c.id, jobs.c.queue)
-        .where(jobs.c.conversation == conversation, jobs.c.unsettled)
-        .order_by(jobs.c.position, jobs.c.id)
-        .limit(1)
-    )
-    found = connection.execute(first).one_or_none()
-    return Due(found.id, Queue(found.queue)) if found else None
-
-
-def new_row(request: Request) -> dict[str, Any]:
-    """What a request becomes in the table of jobs, but for its turn and when it is due."""
-    now = time.time()
-    return {
-        # Begins with the time, so that jobs of one moment have an order of their own.
-        "id": f"{time.time_ns():016x}{secrets.token_hex(4)}",
-        "queue": request.queue.value,
-        "agent": request.agent,
-        "principal": request.principal.id,
-        "channel": request.principal.channel,
-        "owner": request.owner or request.principal.id,
-        "status": JobStatus.QUEUED,
-        "request": request.model_dump_json(),
-        "conversation": request.conversation,
-        "position": now if request.order is None else request.order,
-        "idempotency_key": request.idempotency_key,
-        "fingerprint": fingerprint(request),
-        "created_at": now,
-        "wakes": 1,
-        "wake_at": now + FIRST_SWEEP,
-    }
 
 
 def _new_job(row: Mapping[str, Any], request: Request) -> Job:
@@ -526,15 +304,6 @@ def _repeated(connection: Connection, request: Request, content: str) -> str:
     return str(row.id)
 
 
-def _locked(connection: Connection, job_id: str) -> JobStatus:
-    """A job's status, its row held for this transaction. Raises UnknownJob."""
-    query = select(jobs.c.status).where(jobs.c.id == job_id).with_for_update()
-    found = connection.execute(query).scalar()
-    if found is None:
-        raise UnknownJob(job_id)
-    return JobStatus(found)
-
-
 def _deliveries(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[Delivery]]:
     query = (
         select(deliveries).where(deliveries.c.job_id.in_(job_ids)).order_by(deliveries.c.address)
@@ -543,23 +312,3 @@ def _deliveries(connection: Connection, job_ids: Sequence[str]) -> dict[str, lis
     for row in connection.execute(query):
         found.setdefault(row.job_id, []).append(Delivery(row.address, row.state, row.error))
     return found
-
-
-def _forget_outcome(connection: Connection, job_id: str) -> None:
-    """Let a finished job bring, post, ask and call what it did not see through before."""
-    approvals.forget(connection, job_id)
-    parts.forget(connection, job_id)
-    of_job = deliveries.c.job_id == job_id
-    fresh = {"state": "pending", "tries": 0, "run_after": 0.0, "error": None}
-    connection.execute(update(deliveries).where(of_job).values(fresh))
-    was_closed = (posts.c.job_id == job_id, posts.c.state == "closed")
-    connection.execute(update(posts).where(*was_closed).values(state="open", streaming=False))
-    unknown = or_(tool_calls.c.state == "begun", tool_calls.c.state == "failed")
-    connection.execute(tool_calls.delete().where(tool_calls.c.job_id == job_id, unknown))
-
-
-def iso(seconds: float | None) -> str | None:
-    """A time as JSON shows it."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
