@@ -1,7 +1,7 @@
 """Approvals: what a person must decide before a job goes on.
 
 A row is written when an agent asks (`workers/outcomes.py`) and closed when somebody decides, when
-the time is up or when the job is cancelled (`jobs/store.py`). The job is held by no worker meanwhile.
+the time is up or when the job is cancelled. The job is held by no worker meanwhile.
 Knows the tables, and neither doors nor workers. Start reading at `ask`.
 """
 
