@@ -25,6 +25,8 @@ PUBLISH_TIMEOUT = 0.25
 """Seconds that a wake-up may take."""
 RECONNECT = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 2.0}
 """Seconds between the tries to reach a broker that is away."""
+LOOK = 0.5
+"""Seconds after which a consumer looks whether it is to stop: a quiet RabbitMQ would not wake it."""
 
 
 def queue_name(queue: Kind) -> str:
@@ -150,10 +152,16 @@ def serve(application: Celery, threads: int, told: Callable[[bool], None]) -> No
 
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
+        turning: Any = None
+
         def start(self, parent: Any) -> None:
+            if parent.hub is not None:
+                self.turning = parent.hub.call_repeatedly(LOOK, lambda: None)
             told(True)
 
         def stop(self, parent: Any) -> None:
+            if self.turning is not None:
+                self.turning.cancel()
             told(False)
 
     application.steps["consumer"].add(Watch)
