@@ -51,6 +51,7 @@ jobs = Table(
     Column("worker", String(120)),
     Column("runs", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("waited", Double, nullable=False, server_default=text("0")),  # for a backend
     Column("lost_leases", Integer, nullable=False, server_default=text("0")),
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
     Column("wakes", Integer, nullable=False, server_default=text("0")),

@@ -49,7 +49,7 @@ from workers.gathering import fill
 from workers.journal import DatabaseJournal, PostJournal
 from workers.keeper import Hold, Keeper
 from workers.outcomes import Outcomes
-from workers.retries import WORTH_ANOTHER_TRY, missing, wait_before_retry
+from workers.retries import WORTH_ANOTHER_TRY, next_try
 from workers.transcript import Transcript
 
 log = structlog.get_logger()
@@ -255,24 +255,26 @@ class Attempt:
             self._couriers.show(transcript.draft)
 
     def _failed(self, error: Exception) -> None:
-        """Try again later what is worth it, as long as it has not failed too often."""
-        job, failures = self._claim.job, self._claim.failures + 1
-        if not isinstance(error, WORTH_ANOTHER_TRY):
-            self._conclude_failed(error)
-            return
-        if failures >= self._means.settings.max_failures:
-            self._conclude_failed(RetriesExhausted(job.id, failures, str(error)))
+        """Try again later what is worth it, as long as it may."""
+        try:
+            again = next_try(self._claim, error, self._means.settings, self._means.limits)
+        except Exception as last:  # noqa: BLE001  (whatever the agent's code raised)
+            self._conclude_failed(last)
             return
         if not self._concluding.acquire(blocking=False):
             return
-        wait = wait_before_retry(failures)
-        self._log.warning("job.retried", failures=failures, wait=round(wait, 1), error=str(error))
-        status = f"That did not work; trying again in {wait:.0f} s …"
+        counts = again.failures > self._claim.failures
+        self._log.warning(
+            "job.retried" if counts else "job.waits_for_backend",
+            failures=again.failures,
+            wait=round(again.seconds, 1),
+            error=str(error),
+        )
+        reason = "That did not work" if counts else "The model does not answer now"
+        status = f"{reason}; trying again in {again.seconds:.0f} s …"
         self._publish(Status(text=status))
         self._hold.closing = True
-        self._insist(
-            lambda: self._outcomes.try_again(self._claim, self._usage, wait, missing(error))
-        )
+        self._insist(lambda: self._outcomes.try_again(self._claim, self._usage, again))
         self._couriers.abandon(Draft(status=status))
         self._keeper.release(self._hold)
 

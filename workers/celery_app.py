@@ -26,7 +26,7 @@ PUBLISH_TIMEOUT = 0.25
 RECONNECT = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 2.0}
 """Seconds between the tries to reach a broker that is away."""
 LOOK = 0.5
-"""Seconds after which a consumer looks whether it is to stop: a quiet RabbitMQ would not wake it."""
+"""Seconds between two looks whether a consumer is to stop: a quiet RabbitMQ would not wake it."""
 
 
 def queue_name(queue: Kind) -> str:

@@ -43,6 +43,8 @@ class Claim:
     """The fencing number."""
     failures: int
     """How often it failed before."""
+    waited: float
+    """For how many seconds it has waited for a backend."""
     lost_leases: int
     """How often its worker vanished, the last time included."""
     addresses: tuple[str, ...]
@@ -119,6 +121,7 @@ class Claims:
             job=job,
             attempt=row["attempt"],
             failures=row["failures"],
+            waited=row["waited"],
             lost_leases=row["lost_leases"],
             addresses=addresses,
         )

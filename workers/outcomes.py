@@ -29,7 +29,7 @@ from llmasos.request import Queue, Request
 from llmasos.settings import JobSettings
 from llmasos.tables import deliveries, jobs
 from workers.claims import Claim, fence
-from workers.retries import wait_before_redelivery
+from workers.retries import NextTry, wait_before_redelivery
 
 # Making a statement costs more than running it: it is made once, and told what to write.
 RUNNING_ROW = update(jobs).where(
@@ -95,6 +95,7 @@ class Outcomes:
                 status=JobStatus.AWAITING_APPROVAL,
                 agent=agent,
                 **_used(usage),
+                waited=0.0,
                 lost_leases=0,
                 **({} if claim.addresses else values),
             )
@@ -127,6 +128,7 @@ class Outcomes:
                 claim,
                 agent=agent,
                 **_used(usage),
+                waited=0.0,
                 lost_leases=0,
                 due_at=None,
                 worker=None,
@@ -151,22 +153,20 @@ class Outcomes:
         with self._database.writing(durable="later") as connection:
             self._write(connection, claim, agent=agent)
 
-    def try_again(self, claim: Claim, usage: Usage, wait: float, waits_for: str) -> None:
-        """Put the job back into the queue after a failure.
-
-        wait: for so many seconds; waits_for: what should be there then, for people.
-        """
+    def try_again(self, claim: Claim, usage: Usage, again: NextTry) -> None:
+        """Put the job back into the queue, for a later time."""
         with self._database.writing() as connection:
-            due = connection.execute(select(self._database.now())).scalar_one() + wait
+            due = connection.execute(select(self._database.now())).scalar_one() + again.seconds
             self._write(
                 connection,
                 claim,
                 status=JobStatus.QUEUED,
-                failures=claim.failures + 1,
+                failures=again.failures,
+                waited=again.waited,
                 **_used(usage),
                 due_at=due,
                 wake_at=due,
-                waits_for=waits_for,
+                waits_for=again.waits_for,
                 worker=None,
             )
 

@@ -66,7 +66,7 @@ def queue_again(database: Database, connection: Connection, job_id: str) -> None
             due_at=database.now(),
             wake_at=database.now() + FIRST_SWEEP,
             attempt=jobs.c.attempt + 1,
-            **dict.fromkeys(("failures", "lost_leases"), 0),
+            **dict.fromkeys(("failures", "waited", "lost_leases"), 0),
             wakes=1,
             **dict.fromkeys(("worker", "error", "finished_at"), None),
             cancel_requested=False,

@@ -24,7 +24,7 @@ class WorkerSettings(Section):
     lease_seconds: float = Field(default=15.0, gt=0)
     """After how long without a heartbeat another worker takes a job over."""
     max_failures: int = Field(default=3, ge=1)
-    """How often a job may fail."""
+    """How often a job may fail. Waiting for a backend that is away does not count."""
     max_lost_leases: int = Field(default=10, ge=1)
     """How often a job's worker may vanish."""
     drain_seconds: float = Field(default=10.0, ge=0)
@@ -75,7 +75,7 @@ class JobSettings(Section):
     max_attachments: int = Field(default=10, ge=0)
     """Most files with one message."""
     deadline_seconds: float = Field(default=600.0, gt=0)
-    """How long a job may run before it is failed."""
+    """How long a job may run before it is failed, and how long it waits for a model server."""
     approval_seconds: float = Field(default=24 * 3600.0, gt=0)
     """How long a job waits for a person's approval before it is cancelled."""
     max_parts: int = Field(default=50, ge=1, le=1000)

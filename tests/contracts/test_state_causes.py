@@ -5,17 +5,17 @@ from collections.abc import Callable
 import pytest
 
 from llmasos.database import Database
-from llmasos.errors import ChannelUnavailable, EngineUnavailable
+from llmasos.errors import ChannelUnavailable, EngineOverloaded
 from llmasos.events import Approval, Delegate, Part, Reply
 from llmasos.generation import Usage
 from llmasos.jobs import Jobs
 from llmasos.queues import Limits
 from llmasos.request import Request
-from llmasos.settings import JobSettings
+from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.tables import leases
 from workers.claims import Claim, Claims
 from workers.outcomes import Outcomes
-from workers.retries import missing
+from workers.retries import next_try
 
 
 def ask(**fields: object) -> Request:
@@ -75,9 +75,10 @@ def test_a_job_waits_for_a_backend(
     jobs: Jobs, take: Callable[[], Claim], database: Database
 ) -> None:
     job = jobs.submit(ask()).job
-    why = missing(EngineUnavailable("http://e", "refused"))
+    claim, away = take(), EngineOverloaded("http://e", retry_after=300)
 
-    Outcomes(database).try_again(take(), Usage(), 3600, why)
+    again = next_try(claim, away, WorkerSettings(), JobSettings())
+    Outcomes(database).try_again(claim, Usage(), again)
 
     assert str(cause(jobs, job.id)).startswith("a backend, until ")
 

@@ -21,6 +21,7 @@ from llmasos.tables import jobs as table
 from workers.claims import Claim, Claims
 from workers.journal import PostJournal
 from workers.outcomes import Outcomes
+from workers.retries import NextTry
 
 Take = Callable[..., Claim]
 
@@ -177,7 +178,7 @@ def test_a_failed_job_waits_before_it_is_tried_again(
 ) -> None:
     job = jobs.submit(ask()).job
 
-    Outcomes(database).try_again(take(), Usage(), 3600, "a backend")
+    Outcomes(database).try_again(take(), Usage(), NextTry(3600, "a backend", 1, 0.0))
     assert claims.take() is None
     expire(database, job.id)
 
@@ -257,7 +258,9 @@ STALE: dict[str, Callable[[Database, Claim], object]] = {
     "fail": lambda database, claim: Outcomes(database).fail(
         claim, Failure(type="X", message="x"), Usage(), cancelled=False
     ),
-    "try_again": lambda database, claim: Outcomes(database).try_again(claim, Usage(), 1, "x"),
+    "try_again": lambda database, claim: Outcomes(database).try_again(
+        claim, Usage(), NextTry(1, "x", 1, 0.0)
+    ),
     "delivered": lambda database, claim: Outcomes(database).delivered(claim, "test:a"),
     "settle": lambda database, claim: Outcomes(database).settle(claim),
     "post": lambda database, claim: _posts(database, claim).begin(0, streaming=False),

@@ -82,6 +82,7 @@ def _jobs() -> None:
         sa.Column("worker", sa.String(120)),
         sa.Column("runs", sa.Integer, nullable=False, server_default=zero),
         sa.Column("failures", sa.Integer, nullable=False, server_default=zero),
+        sa.Column("waited", sa.Double, nullable=False, server_default=zero),
         sa.Column("lost_leases", sa.Integer, nullable=False, server_default=zero),
         sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("wakes", sa.Integer, nullable=False, server_default=zero),

@@ -9,7 +9,9 @@ import pytest
 from llmasos.errors import (
     ChannelRefused,
     ChannelUnavailable,
+    EngineOverloaded,
     EngineUnavailable,
+    GenerationFailed,
     InvalidRequest,
     JobCancelled,
 )
@@ -117,9 +119,61 @@ def test_a_failure_of_the_world_is_tried_again_later(bench: Any) -> None:
     assert Restarted() in [each.event for each in bench.bus.read(job)]
 
 
-def test_what_fails_too_often_is_given_up_and_people_are_told(bench: Any) -> None:
+def test_a_job_waits_for_a_backend_without_failing(bench: Any) -> None:
+    away = [EngineUnavailable("http://e", "refused")] * 5
+
+    def flow(turn: Any) -> Any:
+        if away:
+            raise away.pop()
+        yield "There it is."
+
+    job = bench.submit(reply_to=("test:a",))
+    runner = bench.runner(flow, max_failures=1)
+    for _ in range(5):
+        runner.work()
+        assert bench.jobs.find(job).waiting_for.startswith("a backend, until ")
+        bench.hurry()
+    runner.work()
+
+    assert bench.jobs.find(job).status == JobStatus.SUCCEEDED
+    assert bench.channel.texts() == ["There it is."]
+
+
+def test_a_job_waits_for_a_backend_no_longer_than_its_deadline(bench: Any) -> None:
     def flow(turn: Any) -> Any:
         raise EngineUnavailable("http://e", "refused")
+        yield
+
+    job = bench.submit(reply_to=("test:a",))
+    runner = bench.runner(flow, deadline=5.0)
+    while not bench.jobs.find(job).status.finished:
+        runner.work()
+        bench.hurry()
+
+    found = bench.jobs.find(job)
+    assert (found.status, found.error.type) == (JobStatus.FAILED, "EngineUnavailable")
+    assert 3 <= found.attempts <= 4  # after 2 and 4 seconds of waiting, and at the end
+    assert bench.channel.texts() == [found.error.message]
+
+
+def test_a_job_waits_for_as_long_as_the_backend_asks(bench: Any) -> None:
+    def flow(turn: Any) -> Any:
+        raise EngineOverloaded("http://e", retry_after=40.0)
+        yield
+
+    job = bench.submit()
+    bench.runner(flow).work()
+
+    with bench.database.reading() as connection:
+        row = connection.exec_driver_sql("SELECT failures, waited, due_at FROM jobs").one()
+    assert (row.failures, row.waited) == (0, 40.0)
+    assert row.due_at > time.time() + 30
+    assert bench.jobs.find(job).status == JobStatus.QUEUED
+
+
+def test_what_fails_too_often_is_given_up_and_people_are_told(bench: Any) -> None:
+    def flow(turn: Any) -> Any:
+        raise GenerationFailed("It broke off.")
         yield
 
     job = bench.submit(reply_to=("test:a",))

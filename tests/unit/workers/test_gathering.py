@@ -66,7 +66,7 @@ def test_a_request_of_no_known_source_stays_as_it_is(database: Database) -> None
 
 def test_a_worker_that_lost_the_job_goes_no_further(database: Database) -> None:
     claim = claimed(database, metadata={"source": "place"})
-    stale = Claim(claim.job, claim.attempt - 1, 0, 0, ())
+    stale = Claim(claim.job, claim.attempt - 1, 0, 0.0, 0, ())
 
     with pytest.raises(LeaseLost):
         fill(database, {"place": Place()}, stale)
