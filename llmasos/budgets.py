@@ -1,7 +1,8 @@
 """Budgets: how much one person and one channel may use in a day.
 
 A day is the last 24 hours, so that what is used up comes back bit by bit. Checked when a request is
-accepted (`jobs/store.py`). Knows the table of jobs. Start reading at `check`.
+accepted (`jobs/store.py`), by sums over an index that holds all they need. Knows the table of jobs.
+Start reading at `check`.
 """
 
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from llmasos.errors import BudgetSpent
 from llmasos.request import Principal
@@ -17,6 +18,11 @@ from llmasos.settings import BudgetSettings
 from llmasos.tables import jobs
 
 DAY = 24 * 3600.0
+USED: dict[str, ColumnElement[int]] = {
+    "jobs": case((jobs.c.parent.is_(None), 1), else_=0),  # parts are made by agents, not by people
+    "tokens": jobs.c.tokens,
+}
+"""What one job uses of each budget."""
 
 
 class _Budget(NamedTuple):
@@ -29,32 +35,33 @@ class _Budget(NamedTuple):
     setting: str
 
 
-def check(connection: Connection, settings: BudgetSettings, by: Principal, job_id: str) -> None:
+def check(connection: Connection, settings: BudgetSettings, by: Principal) -> None:
     """Refuse a request whose sender, or whose channel, has used up what is theirs for the day.
 
-    job_id: the new job, which does not count. Raises BudgetSpent.
+    Its own job is stored already, and does not count. Raises BudgetSpent.
     """
     since = time.time() - DAY
     for budget in _budgets(settings, by):
-        query = select(jobs.c.created_at, jobs.c.tokens).where(
-            budget.whose, jobs.c.created_at > since, jobs.c.id != job_id
-        )
-        if budget.what == "jobs":  # parts are made by agents, not by people
-            query = query.where(jobs.c.parent.is_(None))
-        used = [
-            (row.created_at, 1 if budget.what == "jobs" else row.tokens)
-            for row in connection.execute(query.order_by(jobs.c.created_at))
-        ]
-        left = sum(number for _, number in used)
-        if left < budget.most:
-            continue
-        free_at = 0.0
-        for created_at, number in used:
-            left, free_at = left - number, created_at + DAY
-            if left < budget.most:
-                break
-        when = datetime.fromtimestamp(free_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        raise BudgetSpent(budget.who, f"{budget.most} {budget.what}", when, budget.setting)
+        of_the_day = (budget.whose, jobs.c.created_at > since)
+        query = select(func.coalesce(func.sum(USED[budget.what]), 0)).where(*of_the_day)
+        used = int(connection.execute(query).scalar_one()) - (budget.what == "jobs")
+        if used >= budget.most:
+            freed = _freed(connection, USED[budget.what], of_the_day, used - budget.most)
+            when = datetime.fromtimestamp(freed, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            raise BudgetSpent(budget.who, f"{budget.most} {budget.what}", when, budget.setting)
+
+
+def _freed(
+    connection: Connection,
+    amount: ColumnElement[int],
+    of_the_day: tuple[ColumnElement[bool], ...],
+    over: int,
+) -> float:
+    """When the budget has room again. over: how much more than the budget is used."""
+    so_far = func.sum(amount).over(order_by=(jobs.c.created_at, jobs.c.id)).label("so_far")
+    each = select(jobs.c.created_at, so_far).where(*of_the_day).subquery()
+    first = select(func.min(each.c.created_at)).where(each.c.so_far > over)
+    return float(connection.execute(first).scalar_one()) + DAY
 
 
 def _budgets(settings: BudgetSettings, by: Principal) -> Iterator[_Budget]:

@@ -65,11 +65,14 @@ jobs = Table(
     Column("usage", Text),
     Column("tokens", Integer, nullable=False, server_default=text("0")),
 )
-Index("jobs_of_principal", jobs.c.principal, jobs.c.created_at)
+# These two answer `budgets.py` by themselves.
+Index("jobs_of_principal", jobs.c.principal, jobs.c.created_at, jobs.c.parent, jobs.c.tokens)
 Index(
     "jobs_of_channel",
     jobs.c.channel,
     jobs.c.created_at,
+    jobs.c.parent,
+    jobs.c.tokens,
     sqlite_where=jobs.c.channel.is_not(None),
     postgresql_where=jobs.c.channel.is_not(None),
 )

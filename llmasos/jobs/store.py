@@ -109,7 +109,7 @@ class Jobs:
                 repeated = _repeated(connection, request, row["fingerprint"])
                 return Submitted(self._found(connection, repeated), new=False)
             if self._budgets != NO_BUDGETS:
-                budgets.check(connection, self._budgets, request.principal, row["id"])
+                budgets.check(connection, self._budgets, request.principal)
             if addresses:
                 connection.execute(deliveries.insert(), addresses)
         # The worker need not wait for the disk, only whoever was promised something.

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Engine, event, update
 
 from llmasos.database import Database
 from llmasos.errors import BudgetSpent
@@ -65,6 +66,46 @@ def test_it_is_said_when_something_is_free_again(budgeted: Budgeted, database: D
 
     free_at = first.created_at - 3600 + 24 * 3600
     assert caught.value.free_at == _day(free_at)
+
+
+def test_whoever_used_far_more_waits_until_enough_of_it_is_a_day_old(
+    budgeted: Budgeted, database: Database
+) -> None:
+    free = budgeted()
+    jobs = budgeted(user_jobs=2)
+    made = []
+    for _ in range(4):
+        age(database, 3600)
+        made.append(free.submit(ask(ANN)).job)
+
+    with pytest.raises(BudgetSpent) as caught:
+        jobs.submit(ask(ANN))
+
+    third = made[2].created_at - 3600  # once it is gone, one of two is left
+    assert caught.value.free_at == _day(third + 24 * 3600)
+
+
+def test_a_sum_needs_no_more_than_an_index(budgeted: Budgeted, database: Database) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL decides by how many rows there are")
+    said: list[str] = []
+    jobs = budgeted(user_jobs=9, user_tokens=9, channel_jobs=9, channel_tokens=9)
+
+    def explain(connection: Any, _: object, statement: str, parameters: Any, *__: object) -> None:
+        if statement.startswith("SELECT coalesce(sum("):
+            plan = connection.connection.driver_connection.execute(
+                f"EXPLAIN QUERY PLAN {statement}", parameters
+            )
+            said.extend(row[3] for row in plan)
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        jobs.submit(ask(ANN))
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+
+    assert len(said) == 4
+    assert all("USING COVERING INDEX jobs_of" in each for each in said)
 
 
 def _day(seconds: float) -> str:

@@ -104,9 +104,10 @@ def _jobs() -> None:
     columns = ["status", "due_at"]
     op.create_index("jobs_running", "jobs", columns, sqlite_where=runs, postgresql_where=runs)
     op.create_index("jobs_unsettled", "jobs", ["conversation", "unsettled", "position", "id"])
-    op.create_index("jobs_of_principal", "jobs", ["principal", "created_at"])
+    used = ["created_at", "parent", "tokens"]
+    op.create_index("jobs_of_principal", "jobs", ["principal", *used])
     asked = sa.text("channel IS NOT NULL")
-    columns = ["channel", "created_at"]
+    columns = ["channel", *used]
     op.create_index("jobs_of_channel", "jobs", columns, sqlite_where=asked, postgresql_where=asked)
     part = sa.text("parent IS NOT NULL")
     op.create_index("jobs_parts", "jobs", ["parent"], sqlite_where=part, postgresql_where=part)
