@@ -35,8 +35,8 @@ from llmasos.processes import free_port
 from llmasos.request import Request
 from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.testing import ScriptedEngine, make_turn
-from workers.attempt import Means
 from workers.dispatcher import CeleryDispatcher
+from workers.means import Means
 from workers.process import serve_worker
 
 GOAL_LATENCY, GOAL_THROUGHPUT = 1.5, 0.7

@@ -30,9 +30,9 @@ from llmasos.sandbox import Sandbox
 from llmasos.schedules import Schedules
 from llmasos.settings import Settings
 from llmasos.system import addresses
-from workers.attempt import Means
 from workers.courier import channel_of
 from workers.dispatcher import CeleryDispatcher
+from workers.means import Means
 from workers.process import serve_worker
 from workers.runner import Runner, worker_name
 from workers.scheduler import Scheduler

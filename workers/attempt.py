@@ -7,21 +7,14 @@ what agents and places there are is decided in `app.py`. Start reading at `Attem
 
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
-from llmasos import approvals, parts
-from llmasos.bus import EventBus
-from llmasos.channels import Channel, Draft, Outcome, Source, Turnover
-from llmasos.conversations import Conversations
-from llmasos.database import Database
+from llmasos.channels import Draft, Outcome, Turnover
 from llmasos.errors import (
-    AgentBroke,
     ChannelError,
     ChannelRefused,
     ChannelUnavailable,
@@ -36,21 +29,19 @@ from llmasos.errors import (
     RetriesExhausted,
     UsageError,
 )
-from llmasos.events import Approval, Delegate, Event, Failure, Reply, Restarted, Status, Token
-from llmasos.flow import run
-from llmasos.generation import Usage
-from llmasos.jobs import Dispatcher, Due, Job
+from llmasos.events import Approval, Delegate, Event, Failure, Restarted, Status
+from llmasos.jobs import Due
 from llmasos.network import shown
-from llmasos.settings import JobSettings, WorkerSettings
-from llmasos.turn import Memory, Suspended, ToolJournal, Turn
+from llmasos.turn import Suspended
+from workers.agent_run import AgentRun
 from workers.claims import Claim
 from workers.courier import Courier, Couriers, channel_of
 from workers.gathering import fill
-from workers.journal import DatabaseJournal, PostJournal
+from workers.journal import PostJournal
 from workers.keeper import Hold, Keeper
+from workers.means import Means
 from workers.outcomes import Outcomes
-from workers.retries import WORTH_ANOTHER_TRY, next_try
-from workers.transcript import Transcript
+from workers.retries import next_try
 
 log = structlog.get_logger()
 
@@ -61,45 +52,7 @@ DELIVERY_SECONDS = 300.0
 COMMIT_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between the tries to commit an outcome while the database does not answer."""
 
-REPLY_KEY = Approval.of_reply(Reply(text=""), ()).key
-"""The key under which a finished answer is decided on."""
-
 T = TypeVar("T")
-PASSED_ON: tuple[type[Exception], ...] = (LLMasOSError, *WORTH_ANOTHER_TRY)
-"""Errors of an agent's code that say enough as they are."""
-END = object()
-
-
-class Turns(Protocol):
-    """Makes the turn for a job: chooses its agent and lays out what that may use."""
-
-    def begin(
-        self,
-        job: Job,
-        memory: Memory,
-        journal: ToolJournal,
-        checkpoint: Callable[[], None],
-        usage: Usage,
-    ) -> Turn:
-        """The turn. usage: where the tokens of its calls are counted.
-
-        Raises what `agents.catalog` raises, UnknownAgent for one.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Means:
-    """What attempts work with; one for a process."""
-
-    database: Database
-    dispatcher: Dispatcher
-    bus: EventBus
-    channels: Mapping[str, Channel]
-    turns: Turns
-    settings: WorkerSettings
-    limits: JobSettings
-    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 class Attempt:
@@ -154,7 +107,9 @@ class Attempt:
             self._publish(Restarted())
         try:
             self._refuse_poison()
-            reply = self._run_agent()
+            self._claim = fill(self._means.database, self._means.sources, self._claim)
+            run = AgentRun(self._means, self._claim, self._hold, self._usage, self)
+            reply = run.go()
         except Suspended as suspended:
             self._suspend(suspended.wait)
         except LeaseLost:
@@ -170,89 +125,25 @@ class Attempt:
                 lambda: self._outcomes.succeed(self._claim, self._agent, reply, self._usage), reply
             )
 
+    def chosen(self, agent: str) -> None:
+        """It is known which agent answers: it may be shown at work."""
+        if agent != self._agent:
+            self._agent = agent
+            self._outcomes.routed(self._claim, agent)
+        self._couriers.start(agent)
+        self._couriers.show(Draft(status=FIRST_STATUS))
+
+    def show(self, event: Event, draft: Draft) -> None:
+        """Let people see what the agent does. The reply itself is shown once it is committed."""
+        self._publish(event)
+        if self._claim.addresses:
+            self._couriers.show(draft)
+
     def _refuse_poison(self) -> None:
         """Give a job up whose worker vanished too often."""
         lost = self._claim.lost_leases
         if lost > self._means.settings.max_lost_leases:
             raise RetriesExhausted(self._claim.job.id, lost, "its worker died while it ran")
-
-    def _run_agent(self) -> Reply:
-        """Run the agent; gives its reply. Raises Suspended when it waits for a person."""
-        self._claim = fill(self._means.database, self._means.sources, self._claim)
-        job, means = self._claim.job, self._means
-        memory = self._recall()
-        draft = memory.decisions.get(REPLY_KEY)
-        if draft is not None and draft.granted:
-            return Reply.model_validate(draft.payload["reply"])
-        journal = DatabaseJournal(means.database, job.id, self._claim.attempt)
-        turn = means.turns.begin(job, memory, journal, self._hold.checkpoint, self._usage)
-        agent = turn.agent
-        if agent.name != job.agent:
-            self._agent = agent.name
-            self._outcomes.routed(self._claim, agent.name)
-        self._couriers.start(agent.name)
-        self._couriers.show(Draft(status=FIRST_STATUS))
-        transcript = Transcript(
-            agent.name,
-            checked=bool(agent.checked),
-            reviewed=bool(agent.reviewers),
-            known={*memory.decisions, *memory.delegated},
-        )
-        flow = self._guarded(agent.name, lambda: run(turn))
-        try:
-            while not transcript.replied:
-                emitted = self._guarded(agent.name, lambda: next(flow, END))
-                if emitted is END:
-                    break
-                self._hold.checkpoint()
-                self._emit(transcript, emitted)
-        finally:
-            close = getattr(flow, "close", None)
-            if close is not None:
-                self._guarded(agent.name, close)
-        self._hold.checkpoint()
-        reply = transcript.reply()
-        if agent.reviewers:
-            raise Suspended(Approval.of_reply(reply, tuple(agent.reviewers)))
-        return reply
-
-    def _recall(self) -> Memory:
-        """What was said before in the conversation, and what came of earlier runs' waiting."""
-        job, database = self._claim.job, self._means.database
-        kept = Conversations(database).history(job.request.conversation, job.id)
-        history = job.request.history or kept
-        if job.attempts == 1:
-            return Memory(history)
-        with database.reading() as connection:
-            decided = approvals.decisions(connection, job.id)
-            return Memory(history, decided, parts.children(connection, job.id))
-
-    def _guarded(self, agent: str, step: Callable[[], T]) -> T:
-        """Run a step of an agent's code; an error that is none of ours is said to be its own."""
-        try:
-            return step()
-        except PASSED_ON:
-            raise
-        except (Exception, SystemExit) as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-            # The error's own text may hold a message: it goes to DEBUG only.
-            self._log.error("agent.broke", agent=agent, kind=type(error).__name__, where=where)
-            self._log.debug("agent.broke", exc_info=error)
-            raise AgentBroke(agent, type(error).__name__) from error
-
-    def _emit(self, transcript: Transcript, emitted: object) -> None:
-        """Show what may be seen of an emission; the reply itself is shown once it is committed."""
-        if self._usage.first_token_ms is None and isinstance(emitted, (str, Token)):
-            self._usage.first_token_ms = self._elapsed_ms()
-        event = transcript.take(emitted)
-        if isinstance(event, (Approval, Delegate)):
-            raise Suspended(event)
-        if event is None or isinstance(event, Reply):
-            return
-        self._publish(event)
-        if self._claim.addresses:
-            self._couriers.show(transcript.draft)
 
     def _failed(self, error: Exception) -> None:
         """Try again later what is worth it, as long as it may."""

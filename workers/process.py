@@ -13,7 +13,7 @@ import structlog
 
 from llmasos.queues import Limits
 from workers import celery_app
-from workers.attempt import Means
+from workers.means import Means
 from workers.runner import Runner, worker_name
 from workers.sweeper import Sweeper
 

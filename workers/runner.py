@@ -11,9 +11,10 @@ import structlog
 from llmasos.errors import LLMasOSError, StateError
 from llmasos.queues import Limits
 from llmasos.request import Queue
-from workers.attempt import Attempt, Means
+from workers.attempt import Attempt
 from workers.claims import Claim, Claims
 from workers.keeper import Keeper
+from workers.means import Means
 
 log = structlog.get_logger()
 

@@ -46,7 +46,7 @@ class Equipment:
 
 
 class CatalogTurns:
-    """Makes turns: an `attempt.Turns`."""
+    """Makes turns: an `means.Turns`."""
 
     def __init__(self, catalog: Catalog, conversations: Conversations, means: Equipment) -> None:
         self._catalog, self._conversations, self._means = catalog, conversations, means

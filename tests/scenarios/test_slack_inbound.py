@@ -24,8 +24,8 @@ from llmasos.jobs import Jobs, JobStatus
 from llmasos.settings import JobSettings, Settings
 from llmasos.testing.slack import SlackStandIn
 from workers.app import compose
-from workers.attempt import Means
 from workers.inline import InlineDispatcher
+from workers.means import Means
 from workers.runner import Runner
 
 PATIENCE = 60.0

@@ -36,7 +36,7 @@ from llmasos.events import Reply
 from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.testing import ScriptedEngine, make_turn
 from llmasos.tools import tool
-from workers.attempt import Means
+from workers.means import Means
 from workers.dispatcher import CeleryDispatcher
 from workers.process import serve_worker
 

@@ -24,8 +24,8 @@ from llmasos.tables import deliveries
 from llmasos.testing import ScriptedEngine, make_turn
 from llmasos.testing.slack import Fault, SlackStandIn
 from llmasos.turn import Turn
-from workers.attempt import Means
 from workers.inline import InlineDispatcher
+from workers.means import Means
 from workers.runner import Runner
 
 TEN_MINUTES = 600.0

@@ -18,8 +18,8 @@ from llmasos.sandbox import Sandbox
 from llmasos.settings import JobSettings, WorkerSettings
 from llmasos.testing import ListRetriever, RecordingChannel, ScriptedEngine
 from llmasos.turn import Turn
-from workers.attempt import Means
 from workers.inline import InlineDispatcher
+from workers.means import Means
 from workers.runner import Runner
 
 
