@@ -26,6 +26,7 @@ from llmasos.settings import (
     ModelAlias,
     Settings,
     SlackChannelSettings,
+    SlackWorkspaceSettings,
     SlotSettings,
     WebhookSettings,
 )
@@ -66,6 +67,11 @@ TABLES: dict[str, tuple[str, type[BaseModel], str]] = {
         "llm.models.NAME.backends",
         BackendSettings,
         "[[llm.models.NAME.backends]]",
+    ),
+    "slack.workspaces": (
+        "slack.workspaces.ID",
+        SlackWorkspaceSettings,
+        "[slack.workspaces.ID]",
     ),
     "slack.channels": ("slack.channels.ID", SlackChannelSettings, "[slack.channels.ID]"),
     "mcp": ("mcp", McpSettings, "[[mcp]]"),

@@ -128,14 +128,14 @@ def _check_slack(settings: Settings) -> None:
     """Say what is missing for a bot that hears and answers. Raises SettingsError."""
     slack = settings.slack
     heard = slack.app_token or slack.signing_secret
-    if heard and not slack.bot_token:
+    if heard and not slack.on:
         raise SettingsError(
             "slack.bot_token",
             "",
             "is not set, so the bot cannot answer: set LLMASOS_SLACK__BOT_TOKEN (xoxb-…), or "
             "remove the other tokens of [slack] to run without Slack",
         )
-    if slack.bot_token and not heard:
+    if slack.on and not heard:
         log.warning("slack.hears_nothing", set="slack.app_token or slack.signing_secret")
 
 
@@ -179,7 +179,7 @@ def _plan(settings: Settings, config: str | None) -> tuple[list[Part], Engine | 
     port = _port(settings.web.host, settings.web.port, "web.port")
     parts.append(Part("web", (*own, "web", "--port", str(port)), stage=EDGE))
     running = replace(running, web_url=f"http://{_reached(settings.web.host)}:{port}")
-    if settings.slack.bot_token and settings.slack.app_token:
+    if settings.slack.on and settings.slack.app_token:
         parts.append(Part("slack", (*own, "slack", "run"), stage=EDGE))
     return parts, engine, running
 

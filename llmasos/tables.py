@@ -200,6 +200,19 @@ leases = Table(
     Column("until", Double, nullable=False),
 )
 
+slack_installations = Table(
+    "slack_installations",
+    metadata,
+    Column("workspace", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("bot_user", String(40), nullable=False),
+    Column("bot_id", String(40), nullable=False),
+    Column("scopes", Text, nullable=False),  # with commas between
+    Column("sealed_token", Text, nullable=False),  # see `integrations/slack/installations.py`
+    Column("installed_by", String(40), nullable=False),
+    Column("installed_at", Double, nullable=False),
+)
+
 handoffs = Table(
     "handoffs",
     metadata,

@@ -102,15 +102,15 @@ def _webhooks(settings: Settings) -> str:
 
 
 def _slack(settings: Settings) -> str:
-    if settings.slack.bot_token is None:
+    if not settings.slack.on:
         return "not set up: no bot token (slack.bot_token)"
     from integrations.slack.calls import try_tokens
 
-    identity = try_tokens(settings.slack)
+    who = try_tokens(settings.slack)
     way = "Socket Mode" if settings.slack.app_token else "signed HTTP events"
     if not settings.slack.app_token and not settings.slack.signing_secret:
         way = "answers only: no app token or signing secret is set"
-    return f"{identity.user} in {identity.team}, {way}" if identity else ""
+    return f"{who.user} in {who.team}, {way}" if who else f"several workspaces, {way}"
 
 
 def _running(settings: Settings) -> Iterator[Finding]:

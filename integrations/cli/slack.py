@@ -14,6 +14,7 @@ from llmasos.settings import Settings
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 PATH = "/slack/events"
+INSTALL, REDIRECT = "/slack/install", "/slack/oauth_redirect"
 
 
 @app.command("manifest")
@@ -26,6 +27,10 @@ def show_manifest(
     socket: Annotated[
         bool, typer.Option("--socket", help="Take events over Socket Mode, whatever is set.")
     ] = False,
+    install: Annotated[
+        str | None,
+        typer.Option(help="Let several workspaces add the app at this public address (https://…)."),
+    ] = None,
     name: Annotated[str, typer.Option(help="What the bot is called (35 characters).")] = "LLMasOS",
 ) -> None:
     """Print the manifest (JSON): paste it at https://api.slack.com/apps, `From a manifest`."""
@@ -39,33 +44,54 @@ def show_manifest(
             "A signing secret and no app token are set, so events come over HTTP: say where with "
             "--http https://YOUR-HOST, or choose --socket."
         )
-    url = _events_url(http) if http else None
+    install = install or (http if chosen.slack.client_id else None)
+    if chosen.slack.client_id and install is None:
+        raise UsageError(
+            "A client id is set, so workspaces add the app: say where with --install "
+            "https://YOUR-HOST."
+        )
+    url = _public(http, PATH, "--http") if http else None
+    redirect = _public(install, REDIRECT, "--install") if install else None
 
     from agents.catalog import load_catalog  # late: agents need LangChain
     from integrations.slack.manifest import Wanted, first_examples, manifest
 
     prompts = first_examples(load_catalog(chosen))
-    made = manifest(Wanted(name, prompts, chosen.slack.commands, url))
+    made = manifest(Wanted(name, prompts, chosen.slack.commands, url, redirect))
     typer.echo(json.dumps(made, ensure_ascii=False, indent=2))
-    if url is None:
-        note(
-            "Then: install the app, set LLMASOS_SLACK__BOT_TOKEN (OAuth & Permissions) and "
-            "LLMASOS_SLACK__APP_TOKEN (Basic Information, App-Level Tokens, connections:write)."
-        )
+    _say_what_follows(url, redirect)
+
+
+def _say_what_follows(url: str | None, redirect: str | None) -> None:
+    if redirect is None:
+        first = "install the app, set LLMASOS_SLACK__BOT_TOKEN (OAuth & Permissions)"
     else:
-        note(
-            "Then: install the app, set LLMASOS_SLACK__BOT_TOKEN (OAuth & Permissions) and "
-            "LLMASOS_SLACK__SIGNING_SECRET (Basic Information)."
+        first = (
+            "set LLMASOS_SLACK__CLIENT_ID and LLMASOS_SLACK__CLIENT_SECRET (Basic Information), "
+            "name the workspaces in [slack.workspaces.ID]"
         )
+    second = (
+        "LLMASOS_SLACK__APP_TOKEN (Basic Information, App-Level Tokens, connections:write)"
+        if url is None
+        else "LLMASOS_SLACK__SIGNING_SECRET (Basic Information)"
+    )
+    last = ""
+    if redirect is not None:
+        last = f" Each workspace then adds the app at {redirect.removesuffix(REDIRECT)}{INSTALL}"
+    note(f"Then: {first}, and {second}.{last}")
 
 
-def _events_url(given: str) -> str:
-    """The address of our route on a public host."""
+def _public(given: str, path: str, option: str) -> str:
+    """The address of one of our routes on a public host."""
     parts = urlsplit(given)
     if parts.scheme != "https" or not parts.hostname:
-        raise UsageError(f"--http {given}: Slack needs a public address that begins with https://")
-    path = parts.path.rstrip("/")
-    return f"https://{parts.netloc}{path if path.endswith(PATH) else path + PATH}"
+        raise UsageError(
+            f"{option} {given}: Slack needs a public address that begins with https://"
+        )
+    before = parts.path.rstrip("/")
+    for known in (PATH, REDIRECT, INSTALL):
+        before = before.removesuffix(known)
+    return f"https://{parts.netloc}{before}{path}"
 
 
 @app.command()
@@ -73,7 +99,10 @@ def doctor(
     context: typer.Context,
     channel: Annotated[
         str | None,
-        typer.Option(help="Post a message in this channel (its id), read and delete it."),
+        typer.Option(
+            help="Post a message in this channel (its id; T0123/C0123 in one of several "
+            "workspaces), read and delete it."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -82,8 +111,12 @@ def doctor(
 
     from agents.catalog import load_catalog  # late: agents need LangChain
     from integrations.slack.doctor import examine
+    from integrations.slack.installations import installations_of
+    from llmasos.database import Database
 
-    findings = list(examine(chosen, load_catalog(chosen).names(), channel))
+    with Database(chosen.state_url) as database:
+        agents = load_catalog(chosen).names()
+        findings = list(examine(chosen, agents, channel, installations_of(chosen.slack, database)))
     if as_json:
         print_json([asdict(found) for found in findings])
     else:
@@ -115,7 +148,7 @@ def run_bot(context: typer.Context) -> None:
 
 def _require_tokens(chosen: Settings) -> None:
     """Say what is missing before anything is started."""
-    if chosen.slack.bot_token is None:
+    if not chosen.slack.on:
         raise SettingsError(
             "slack.bot_token",
             "",

@@ -67,9 +67,9 @@ def create_app(doors: Doors) -> FastAPI:
 
 
 def _slack(doors: Doors) -> list[Route]:
-    """Slack's own routes, if it is to send its events here."""
+    """Slack's own routes, if it is to send its events here, or workspaces add the app here."""
     slack = doors.settings.slack
-    if slack.signing_secret is None or slack.app_token is not None:
+    if slack.client_id is None and (slack.signing_secret is None or slack.app_token is not None):
         return []
     from integrations.slack.doors import desk_of  # late, as below: Bolt takes 40 MB
     from integrations.slack.http import slack_routes

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.address import parse
 from integrations.slack.blocks import (
@@ -20,6 +19,7 @@ from integrations.slack.blocks import (
 )
 from integrations.slack.calls import SlackError, as_channel_error
 from integrations.slack.desk import Desk
+from integrations.slack.edge_calls import EdgeCalls
 from integrations.slack.errands import Errands
 from integrations.slack.handover import Case
 from integrations.slack.interactions import Action, Pressed
@@ -48,23 +48,23 @@ class Actions:
             DECLINE_ACTION: self._decide,
         }
 
-    async def _stop(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+    async def _stop(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
         own = self._own(pressed, house)
-        await self._do(pressed, house, client, lambda: own.cancel(pressed.value))
+        await self._do(pressed, house, calls, lambda: own.cancel(pressed.value))
 
-    async def _again(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
-        await self._do(pressed, house, client, lambda: self._ask_again(pressed, house))
+    async def _again(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
+        await self._do(pressed, house, calls, lambda: self._ask_again(pressed, house))
 
-    async def _decide(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+    async def _decide(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
         granted = pressed.action == APPROVE_ACTION
         decide = self._desk.jobs.decide
         await self._do(
-            pressed, house, client, lambda: decide(pressed.value, granted, pressed.principal)
+            pressed, house, calls, lambda: decide(pressed.value, granted, pressed.principal)
         )
 
-    async def _person(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+    async def _person(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
         """It takes several calls of Slack's: an errand."""
-        work = self._do(pressed, house, client, lambda: self._hand_over(pressed))
+        work = self._do(pressed, house, calls, lambda: self._hand_over(pressed))
         self._errands.run("handover", work)
 
     def _ask_again(self, pressed: Pressed, house: House) -> None:
@@ -107,14 +107,15 @@ class Actions:
         return OwnJobs(self._desk, pressed.principal.id, house.runs_it(pressed.user))
 
     async def _do(
-        self, pressed: Pressed, house: House, client: AsyncWebClient, act: Callable[[], object]
+        self, pressed: Pressed, house: House, calls: EdgeCalls, act: Callable[[], object]
     ) -> None:
         """Do it, or tell whoever pressed why not. Raises a StateError."""
         try:
             await asyncio.to_thread(act)
         except (UsageError, ChannelError) as error:
             log.info("slack.button_refused", action=pressed.action, error=type(error).__name__)
-            notice = client.chat_postEphemeral(
+            notice = calls(
+                calls.client.chat_postEphemeral,
                 channel=pressed.channel,
                 user=pressed.user,
                 thread_ts=pressed.thread or None,

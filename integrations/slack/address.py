@@ -3,6 +3,7 @@
     slack:C0123                                      a new message in a channel
     slack:C0123/1760000000.000100                    a reply in a thread
     slack:D0123/1760000000.000100?team=T1&user=U1&dm=1   a reply to one person, streamed
+    slack:T0123/C0123                                the same in one of several workspaces
 
 `team` and `user` name the person who asked. Knows nothing of the SDK.
 """
@@ -17,10 +18,12 @@ SCHEME = "slack"
 TS = re.compile(r"\d{1,12}\.\d{1,9}")
 CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,30}")
 MEMBER = re.compile(r"[A-Z][A-Z0-9]{1,30}")
+WORKSPACE = re.compile(r"T[A-Z0-9]{1,30}")
 
 FORM = (
     "an address is slack:CHANNEL or slack:CHANNEL/THREAD with a channel's id such as C0123ABCD "
-    "(in Slack: the channel's details, at the bottom)"
+    "(in Slack: the channel's details, at the bottom), in one of several workspaces "
+    "slack:WORKSPACE/CHANNEL"
 )
 
 
@@ -36,9 +39,12 @@ class Address:
     """The person who asked."""
     dm: bool = False
     """Whether it is a direct message with that person."""
+    workspace: str | None = None
+    """Where the bot is installed; None: in the only workspace."""
 
     def __str__(self) -> str:
-        place = f"{SCHEME}:{self.channel}"
+        place = f"{SCHEME}:{self.workspace}/" if self.workspace else f"{SCHEME}:"
+        place += self.channel
         if self.thread_ts:
             place += f"/{self.thread_ts}"
         words = {"team": self.team, "user": self.user, "dm": "1" if self.dm else None}
@@ -58,7 +64,9 @@ def parse(text: str) -> Address:
     """
     scheme, _, rest = text.partition(":")
     place, _, query = rest.partition("?")
-    channel, slash, thread = place.partition("/")
+    first, slash, others = place.partition("/")
+    workspace = first if slash and WORKSPACE.fullmatch(first) else None
+    channel, slash, thread = others.partition("/") if workspace else (first, slash, others)
     words = {name: values[0] for name, values in parse_qs(query).items()}
     right = (
         scheme == SCHEME
@@ -75,4 +83,5 @@ def parse(text: str) -> Address:
         team=words.get("team"),
         user=words.get("user"),
         dm=words.get("dm") == "1",
+        workspace=workspace,
     )

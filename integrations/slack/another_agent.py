@@ -3,10 +3,10 @@
 import asyncio
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.blocks import ASK_AGENT
 from integrations.slack.desk import Desk
+from integrations.slack.edge_calls import EdgeCalls
 from integrations.slack.errands import Errands
 from integrations.slack.interactions import Pressed
 from integrations.slack.refusing import refusal
@@ -22,7 +22,7 @@ class AnotherAgent:
     def __init__(self, desk: Desk, errands: Errands) -> None:
         self._desk, self._errands = desk, errands
 
-    async def ask(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+    async def ask(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
         """Ask the agent that a button names what its answer's job was asked, as who presses it.
 
         Raises a StateError when it cannot be stored.
@@ -30,8 +30,11 @@ class AnotherAgent:
         try:
             job = await asyncio.to_thread(self._submit, pressed)
         except UsageError as error:
-            told = client.chat_postEphemeral(
-                channel=pressed.channel, user=pressed.user, text=refusal(error, house.settings)
+            told = calls(
+                calls.client.chat_postEphemeral,
+                channel=pressed.channel,
+                user=pressed.user,
+                text=refusal(error, house.settings),
             )
             self._errands.run("notice", told)
         else:

@@ -5,8 +5,7 @@ that nobody listens to is acknowledged: an unanswered one would be sent again an
 end Slack would close the subscription. Start reading at `Edge`.
 """
 
-import asyncio
-import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,22 +15,22 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.actions import Actions
 from integrations.slack.another_agent import AnotherAgent
 from integrations.slack.blocks import ASK_AGENT, FEEDBACK_ACTION
-from integrations.slack.calls import as_token_error, explained
+from integrations.slack.bots import Bot, Bots
 from integrations.slack.commands import Commands
 from integrations.slack.desk import Desk
-from integrations.slack.errands import UNREACHED, Errands
+from integrations.slack.edge_calls import TIMEOUT
+from integrations.slack.errands import Errands
 from integrations.slack.home import CANCEL, RETRY, Home
 from integrations.slack.intake import Intake
 from integrations.slack.interactions import INTERACTIONS, Action, Interactions
 from integrations.slack.opinions import Opinions
-from integrations.slack.translate import House
-from llmasos.errors import ChannelUnavailable, LLMasOSError, SettingsError
+from integrations.slack.translate import farewell
+from llmasos.errors import LLMasOSError, SettingsError
 from llmasos.settings import SlackSettings
 
 log = structlog.get_logger()
@@ -40,8 +39,6 @@ Next = Callable[[], Awaitable[BoltResponse]]
 
 UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
 """What Bolt, or we, stumble with over a payload that is not whole."""
-TIMEOUT = 8
-"""Seconds to wait for Slack's Web API from the edge."""
 
 
 class Edge(AsyncMiddleware):
@@ -61,10 +58,11 @@ class Edge(AsyncMiddleware):
             ASK_AGENT: AnotherAgent(desk, self.errands).ask,
             **Actions(desk, self.errands).by_id(),
         }
+        self.bots = Bots(settings, desk.rates, desk.installations)
         self._intake = Intake(desk, settings, self.errands, home)
         self._commands = Commands(desk)
         self._interactions = Interactions(desk, self.errands, actions)
-        self.app = bolt_app(settings)
+        self.app = bolt_app(settings, self.bots)
         self.app.middleware(self)
         self.app.error(_report)
 
@@ -72,11 +70,12 @@ class Edge(AsyncMiddleware):
         self, *, req: AsyncBoltRequest, resp: BoltResponse, next: Next
     ) -> BoltResponse:
         """Store what is asked, then answer Slack: whatever it is, it is acknowledged."""
-        who, answer = req.context.authorize_result, None
-        if who is not None and self._concerns_us(req.body):
-            client = req.context.client
-            house = await self._intake.house(str(who.team_id), str(who.bot_user_id), client)
-            answer = await self._act(req.body, house, client)
+        answer, workspace = None, req.context.team_id
+        if workspace and farewell(req.body):
+            log.warning("slack.removed", workspace=workspace)
+            await self.bots.forget(workspace, _time_of(req.body))
+        elif self._concerns_us(req.body) and (bot := await self.bots.of(workspace)):
+            answer = await self._act(req.body, bot)
         return BoltResponse(status=200, body=answer or "")
 
     def _concerns_us(self, body: dict[str, Any]) -> bool:
@@ -84,39 +83,45 @@ class Edge(AsyncMiddleware):
             return self._intake.hears(body.get("event"))
         return isinstance(body.get("command"), str) or body.get("type") in INTERACTIONS
 
-    async def _act(
-        self, body: dict[str, Any], house: House, client: AsyncWebClient
-    ) -> dict[str, Any] | None:
+    async def _act(self, body: dict[str, Any], bot: Bot) -> dict[str, Any] | None:
         """Do what is asked; gives what Slack is answered with."""
+        house = await self._intake.house(bot)
         if body.get("type") == "event_callback":
-            await self._intake.take(body["event"], house, client)
+            await self._intake.take(body["event"], house, bot.calls)
             return None
         if "command" in body:
             said = await self._commands.answer(body, house)
             return {"response_type": "ephemeral", "text": said}
-        return await self._interactions.take(body, house, client)
+        return await self._interactions.take(body, house, bot.calls)
 
 
-def bolt_app(settings: SlackSettings) -> AsyncApp:
+def bolt_app(settings: SlackSettings, bots: Bots) -> AsyncApp:
     """The Bolt app; who sends requests is checked by what hands them over.
 
     Raises SettingsError when there is no bot token, or the environment makes Bolt another app.
     """
-    if settings.bot_token is None:
+    if not settings.on:
         raise SettingsError("slack.bot_token", "", "is needed: the token that begins with xoxb-")
-    client = AsyncWebClient(
-        settings.bot_token.get_secret_value(),
-        base_url=settings.api_url,
-        timeout=TIMEOUT,
-        retry_handlers=[],
-        logger=logging.getLogger("slack_sdk.web"),
-    )
+
+    async def authorize(team_id: str | None) -> AuthorizeResult | None:
+        """Who we are there; while that is not known, events are not acknowledged."""
+        bot = await bots.of(team_id)
+        if bot is None:
+            return None
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=bot.team,
+            bot_user_id=bot.user,
+            bot_id=bot.bot_id,
+            bot_token=bot.calls.client.token,
+        )
+
     app = AsyncApp(
         name="llmasos",
         client=AsyncWebClient(base_url=settings.api_url, timeout=TIMEOUT, retry_handlers=[]),
         signing_secret="",
         request_verification_enabled=False,
-        authorize=_authorize(client),
+        authorize=authorize,  # type: ignore[arg-type]  # it may say: nobody
         attaching_conversation_kwargs_enabled=False,
     )
     if app.oauth_flow is not None:
@@ -126,6 +131,12 @@ def bolt_app(settings: SlackSettings) -> AsyncApp:
     return app
 
 
+def _time_of(body: dict[str, Any]) -> float:
+    """When an event happened."""
+    told = body.get("event_time")
+    return float(told) if isinstance(told, int | float) else time.time()
+
+
 async def _report(error: Exception) -> BoltResponse | None:
     kind = type(error).__name__
     # What others say may hold a message's text: that goes to DEBUG only.
@@ -133,38 +144,3 @@ async def _report(error: Exception) -> BoltResponse | None:
     log.error("slack.event_failed", kind=kind, error=ours, next="Slack sends it again")
     log.debug("slack.event_failed", exc_info=error)
     return BoltResponse(status=400, body="unreadable") if isinstance(error, UNREADABLE) else None
-
-
-def _authorize(client: AsyncWebClient) -> Callable[..., Awaitable[AuthorizeResult]]:
-    """Who we are, asked of Slack once; while that fails, events are not acknowledged."""
-    known: list[AuthorizeResult] = []
-    asking = asyncio.Lock()
-
-    async def authorize() -> AuthorizeResult:
-        async with asking:
-            if not known:
-                known.append(await identify(client))
-        return known[0]
-
-    return authorize
-
-
-async def identify(client: AsyncWebClient) -> AuthorizeResult:
-    """Ask Slack who the bot is.
-
-    Raises SettingsError when Slack does not take the token, or ChannelUnavailable.
-    """
-    try:
-        told = await client.auth_test()
-    except SlackApiError as error:
-        raise as_token_error(explained(error), "slack.bot_token") from error
-    except UNREACHED as error:
-        reason = f"Slack's API at {client.base_url} does not answer: {error!r}"
-        raise ChannelUnavailable("slack", reason) from error
-    return AuthorizeResult(
-        enterprise_id=told.get("enterprise_id"),
-        team_id=told.get("team_id"),
-        bot_user_id=told.get("user_id"),
-        bot_id=told.get("bot_id"),
-        bot_token=client.token,
-    )

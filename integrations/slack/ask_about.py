@@ -102,7 +102,9 @@ def to_request(payload: Mapping[str, Any], house: House) -> Request | None:
         text=text,
         principal=house.person(who, team, channel),
         conversation=house.conversation(channel, asked),
-        reply_to=(command_address(Address(channel, thread or ts, team, who)),),
+        reply_to=(
+            command_address(Address(channel, thread or ts, team, who, workspace=house.named)),
+        ),
         idempotency_key=house.key(channel, asked),
         metadata={
             "source": SOURCE,

@@ -56,6 +56,11 @@ REMEDIES = {
     "missing_scope": "the app lacks a permission: add it (`llmasos slack manifest`) and reinstall",
     "not_allowed_token_type": "this is another kind of token: LLMASOS_SLACK__BOT_TOKEN begins with "
     "xoxb-, LLMASOS_SLACK__APP_TOKEN with xapp-",
+    "not_installed": "the app is not in this workspace: add it at /slack/install",
+    "which_workspace": "the app is not in exactly one workspace: name it, as in slack:T0123/C0123",
+    "sealed_otherwise": "slack.client_secret has changed since the workspace added the app: add it "
+    "again at /slack/install",
+    "nobody_to_ask": "nobody is named to take over here: set slack.handoff",
     "handoff_to_group_in_dm": "nobody else sees a direct message: name a channel as slack.handoff",
     "restricted_action": "the workspace does not let the bot write here: ask an administrator",
 }
@@ -243,16 +248,15 @@ def as_token_error(error: SlackError, setting: str) -> LLMasOSError:
 
 
 def try_tokens(settings: SlackSettings) -> Identity | None:
-    """Who the bot is, with every token that is set tried at Slack; None without a bot token.
+    """Who the bot is, with every token that is set tried at Slack; None where workspaces add it.
 
     Raises SettingsError for a token that Slack does not take, or ChannelUnavailable.
     """
-    if settings.bot_token is None:
-        return None
-    calls = Calls(sync_client(settings.bot_token.get_secret_value(), settings.api_url))
+    token = settings.bot_token.get_secret_value() if settings.bot_token else ""
+    calls = Calls(sync_client(token, settings.api_url))
     trying = "slack.bot_token"
     try:
-        identity = calls.identity()
+        identity = calls.identity() if token else None
         if settings.app_token is not None:
             trying = "slack.app_token"
             token = settings.app_token.get_secret_value()

@@ -16,7 +16,7 @@ from integrations.slack.address import SCHEME as PLAIN
 from integrations.slack.address import Address, parse
 from integrations.slack.artifacts import listed, with_short_ones
 from integrations.slack.blocks import Ending, Look, source_of
-from integrations.slack.calls import Calls, Refused, SlackError, as_channel_error
+from integrations.slack.calls import Refused, SlackError, as_channel_error
 from integrations.slack.channel import SlackChannel, channel
 from integrations.slack.harmless import harmless
 from integrations.slack.markdown import pieces
@@ -62,7 +62,7 @@ class CommandChannel:
         Raises ChannelRefused, ChannelUnavailable or LeaseLost.
         """
         plain = f"{PLAIN}:{address.removeprefix(f'{SCHEME}:')}"
-        if _is_member(self._slack.calls, parse(plain)):
+        if _is_member(self._slack, parse(plain)):
             return QuotingPost(self._slack.open(plain, turn, journal), turn)
         url = str(turn.request.metadata.get("response_url") or "")
         if not self._is_slacks(url):
@@ -180,12 +180,13 @@ class ResponsePost:
             self._journal.closed(part)
 
 
-def _is_member(calls: Calls, place: Address) -> bool:
+def _is_member(slack: SlackChannel, place: Address) -> bool:
     """Whether the bot can write where a command was given.
 
     Raises ChannelUnavailable when Slack does not say.
     """
     try:
+        calls = slack.calls_in(place.workspace)
         found = calls(calls.client.conversations_info, channel=place.channel)["channel"]
     except Refused:
         return False  # a channel that it cannot see, or the app may not ask

@@ -105,10 +105,11 @@ class Commands:
         if not command.words:
             return HELP["/ask"]
         agent, text = chosen_agent(command.words, command.channel, house)
-        return self._ask(command, agent, text)
+        return self._ask(command, agent, text, house.named)
 
-    def _ask(self, command: Command, agent: str, text: str) -> str:
-        place = Address(command.channel, None, command.principal.team, command.user)
+    def _ask(self, command: Command, agent: str, text: str, named: str | None) -> str:
+        team = command.principal.team
+        place = Address(command.channel, None, team, command.user, workspace=named)
         request = Request(
             agent=agent,
             text=text,
@@ -132,7 +133,7 @@ class Commands:
             )
         agent = catalog.find(name.rstrip(":").lower())
         if text.strip():
-            return self._ask(command, agent.name, text.strip())
+            return self._ask(command, agent.name, text.strip(), house.named)
         examples = "".join(f"\n• {escaped(example)}" for example in agent.examples[:5])
         return f"*{agent.name}*: {escaped(agent.description)}{examples}"
 

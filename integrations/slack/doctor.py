@@ -7,19 +7,22 @@ given, makes one round trip. Changes nothing but that one message. Start reading
 import asyncio
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
 import httpx
-from slack_sdk.errors import SlackApiError
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.signature import SignatureVerifier
 
 from integrations.slack.address import CHANNEL
 from integrations.slack.blocks import metadata
 from integrations.slack.calls import APP_REMEDY, Calls, Refused, SlackError, in_words, sync_client
 from integrations.slack.http import PATH
+from integrations.slack.install import INSTALL
+from integrations.slack.installations import Installations
 from integrations.slack.manifest import SCOPES
 from llmasos.request import AUTO
 from llmasos.settings import Settings, SlackSettings
@@ -43,34 +46,98 @@ class Sick(Exception):
     """Something is not as it must be; the argument says what, and how to mend it."""
 
 
-def examine(settings: Settings, agents: Collection[str], channel: str | None) -> Iterator[Finding]:
+def examine(
+    settings: Settings,
+    agents: Collection[str],
+    channel: str | None,
+    installations: Installations | None = None,
+) -> Iterator[Finding]:
     """Look at everything, what others stand on first.
 
     agents: names of those there are. channel: where a round trip is made; None: nowhere.
+    installations: the workspaces that have added the app; None: it has a bot token.
     """
     slack = settings.slack
-    if slack.bot_token is None:
+    if not slack.on:
         yield Finding("bot token", f"slack.bot_token {NO_TOKEN} LLMASOS_SLACK__BOT_TOKEN")
         return
-    calls = Calls(sync_client(slack.bot_token.get_secret_value(), slack.api_url))
-    try:
-        who = calls.identity()
-    except SlackError as error:
-        yield Finding("bot token", _words(error))
+    bots: list[Calls] = []
+    if slack.bot_token is not None:
+        yield from _bot("", slack.bot_token.get_secret_value(), slack, bots)
+    if installations is not None:
+        yield from _added(settings, installations, bots)
+    if not bots:
         return
-    yield Finding("bot token", None, f"the bot is {who.user} in {who.team}")
-    yield _look("permissions", lambda: _scopes(calls))
     if slack.app_token is not None:
-        yield _look("socket", lambda: _socket(calls, slack))
+        yield _look("socket", lambda: _socket(slack))
     else:
         yield _look("events", lambda: _events(settings))
     yield _look("settings", lambda: _settings(slack, agents))
     for bound in slack.channels:
-        yield _look(f"channel {bound}", partial(_member, calls, bound))
+        yield _look(f"channel {bound}", partial(_member, bots, bound))
     if channel is not None:
-        yield _look("round trip", lambda: _round_trip(calls, channel))
+        yield _look("round trip", lambda: _round_trip(bots, channel))
     else:
         yield Finding("round trip", None, "not tried: name a channel with --channel ID")
+
+
+def _bot(where: str, token: str, slack: SlackSettings, bots: list[Calls]) -> Iterator[Finding]:
+    """Look at one bot's token and what it may do; what works is added to `bots`."""
+    calls = Calls(sync_client(token, slack.api_url))
+    try:
+        who = calls.identity()
+    except SlackError as error:
+        yield Finding(f"bot token{where}", _words(error))
+        return
+    bots.append(calls)
+    yield Finding(f"bot token{where}", None, f"the bot is {who.user} in {who.team}")
+    yield _look(f"permissions{where}", lambda: _scopes(calls))
+
+
+def _added(
+    settings: Settings, installations: Installations, bots: list[Calls]
+) -> Iterator[Finding]:
+    """Look at the way to add the app, and at every workspace that has."""
+    yield _look("app secret", lambda: _secret(settings.slack))
+    yield _look("install", lambda: _install(settings))
+    for each in installations.all():
+        if each.token is None:
+            problem = in_words(Refused("sealed_otherwise"))
+            yield Finding(f"bot token {each.workspace}", problem)
+        else:
+            yield from _bot(f" {each.workspace}", each.token, settings.slack, bots)
+    if not bots:
+        yield Finding("workspaces", f"none has added the app: open {INSTALL} on your public host")
+
+
+def _secret(slack: SlackSettings) -> str:
+    """Try the client secret with a code that there cannot be."""
+    secret = slack.client_secret.get_secret_value() if slack.client_secret else ""
+    client = WebClient(base_url=slack.api_url, retry_handlers=[])
+    try:
+        client.oauth_v2_access(client_id=str(slack.client_id), client_secret=secret, code="doctor")
+    except SlackApiError as error:
+        code = str(error.response.get("error"))
+        if code == "invalid_code":
+            return "Slack takes the client id and its secret"
+        raise Sick(
+            f"Slack says {code}: check slack.client_id and slack.client_secret (Basic Information)"
+        ) from error
+    except (OSError, SlackClientError) as error:
+        raise Sick(f"Slack does not answer: {type(error).__name__}") from error
+    raise Sick("Slack took a code that it never gave")
+
+
+def _install(settings: Settings) -> str:
+    """Whether our own web server sends browsers to Slack."""
+    if not settings.slack.workspaces:
+        raise Sick("no workspace may add the app: name each in [slack.workspaces.ID]")
+    url = _web(settings) + INSTALL
+    answer = _asked(lambda: httpx.get(url, timeout=PATIENCE, trust_env=False), url)
+    there = answer.headers.get("location", "")
+    if answer.status_code != 302 or str(settings.slack.client_id) not in there:
+        raise Sick(f"{url} answered {answer.status_code}: restart the web server")
+    return f"{url} leads to Slack; browsers must reach it through your proxy"
 
 
 def _look(check: str, look: Callable[[], str]) -> Finding:
@@ -104,9 +171,10 @@ def _scopes(calls: Calls) -> str:
     return f"all {len(SCOPES)} are there"
 
 
-def _socket(calls: Calls, slack: SlackSettings) -> str:
+def _socket(slack: SlackSettings) -> str:
     """Open a connection, and see whether the bot has one beside it."""
     token = slack.app_token.get_secret_value() if slack.app_token else ""
+    calls = Calls(sync_client(token, slack.api_url))
     try:
         url = str(calls(calls.client.apps_connections_open, app_token=token)["url"])
     except Refused as error:
@@ -143,8 +211,7 @@ def _events(settings: Settings) -> str:
             "no events come in: set LLMASOS_SLACK__APP_TOKEN (Socket Mode), or "
             "LLMASOS_SLACK__SIGNING_SECRET to take them over HTTP"
         )
-    web = settings.web
-    url = (addresses(settings).web_url or f"http://{web.host}:{web.port}") + PATH
+    url = _web(settings) + PATH
     body = json.dumps({"type": "url_verification", "challenge": "doctor", "token": "-"})
     stamp = str(int(time.time()))
     verifier = SignatureVerifier(settings.slack.signing_secret.get_secret_value())
@@ -153,13 +220,10 @@ def _events(settings: Settings) -> str:
         "X-Slack-Request-Timestamp": stamp,
         "X-Slack-Signature": verifier.generate_signature(timestamp=stamp, body=body) or "",
     }
-    try:
-        answer = httpx.post(url, content=body, headers=headers, timeout=PATIENCE, trust_env=False)
-    except httpx.HTTPError as error:
-        raise Sick(
-            f"nothing answers at {url} ({type(error).__name__}): start `llmasos up` or "
-            "`llmasos web`"
-        ) from error
+    answer = _asked(
+        lambda: httpx.post(url, content=body, headers=headers, timeout=PATIENCE, trust_env=False),
+        url,
+    )
     if answer.status_code != 200 or "doctor" not in answer.text:
         raise Sick(
             f"{url} answered {answer.status_code}: restart the web server, so that it has the "
@@ -168,12 +232,31 @@ def _events(settings: Settings) -> str:
     return f"{url} answers; Slack must reach it through your proxy"
 
 
+def _web(settings: Settings) -> str:
+    """The address of our own web server."""
+    web = settings.web
+    return addresses(settings).web_url or f"http://{web.host}:{web.port}"
+
+
+def _asked(ask: Callable[[], httpx.Response], url: str) -> httpx.Response:
+    try:
+        return ask()
+    except httpx.HTTPError as error:
+        raise Sick(
+            f"nothing answers at {url} ({type(error).__name__}): start `llmasos up` or "
+            "`llmasos web`"
+        ) from error
+
+
 def _settings(slack: SlackSettings, agents: Collection[str]) -> str:
     """Whether the agents that the settings name are there."""
     named = {"slack.default_agent": slack.default_agent}
     for channel, own in slack.channels.items():
         if own.agent is not None:
             named[f"slack.channels.{channel}.agent"] = own.agent
+    for workspace, its in slack.workspaces.items():
+        if its.default_agent is not None:
+            named[f"slack.workspaces.{workspace}.default_agent"] = its.default_agent
     for setting, agent in named.items():
         if agent != AUTO and agent not in agents:
             known = ", ".join(sorted(agents))
@@ -181,18 +264,30 @@ def _settings(slack: SlackSettings, agents: Collection[str]) -> str:
     return f"{slack.default_agent} answers where no other agent is bound"
 
 
-def _member(calls: Calls, channel: str) -> str:
-    """Whether the bot can write in a channel that the settings name."""
-    found = calls(calls.client.conversations_info, channel=channel).get("channel") or {}
-    if not (found.get("is_member") or found.get("is_im")):
-        raise Sick("the bot is not in it: invite it there with /invite")
-    return f"#{found.get('name') or channel}"
+def _member(bots: Sequence[Calls], channel: str) -> str:
+    """Whether the bot can write in a channel that the settings name, in whatever workspace."""
+    refused: Refused | None = None
+    for calls in bots:
+        try:
+            found = calls(calls.client.conversations_info, channel=channel).get("channel") or {}
+        except Refused as error:
+            refused = error
+            continue
+        if not (found.get("is_member") or found.get("is_im")):
+            raise Sick("the bot is not in it: invite it there with /invite")
+        return f"#{found.get('name') or channel}"
+    raise refused or Refused("channel_not_found")
 
 
-def _round_trip(calls: Calls, channel: str) -> str:
+def _round_trip(bots: Sequence[Calls], place: str) -> str:
     """Post a message, read it, and delete it."""
+    workspace, _, channel = place.rpartition("/")
     if not CHANNEL.fullmatch(channel):
-        raise Sick(f"'{channel}' is no channel's id; it stands at the bottom of its details")
+        raise Sick(f"'{place}' is no channel's id; it stands at the bottom of its details")
+    there = [each for each in bots if workspace in ("", each.identity().team)]
+    if len(there) != 1:
+        raise Refused("which_workspace" if there else "not_installed")
+    [calls] = there
     began = time.monotonic()
     posted = calls(
         calls.client.chat_postMessage,

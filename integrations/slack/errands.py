@@ -11,6 +11,8 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from integrations.slack.calls import Limited
+
 log = structlog.get_logger()
 
 UNREACHED = (SlackClientError, aiohttp.ClientError, OSError, TimeoutError)
@@ -45,6 +47,9 @@ class Errands:
     async def _do(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
+        except Limited as error:
+            again_in = round(error.retry_after, 1)
+            log.info("slack.errand_dropped", errand=name, again_in=again_in)
         except UNREACHED as error:
             log.warning("slack.errand_failed", errand=name, reason=reason_of(error))
         except Exception as error:

@@ -12,8 +12,8 @@ import structlog
 from integrations.slack.address import MEMBER, TS, Address, parse
 from integrations.slack.address import SCHEME as PLAIN
 from integrations.slack.blocks import EVENT_TYPE
-from integrations.slack.calls import Calls, SlackError
-from integrations.slack.channel import channel
+from integrations.slack.calls import Calls, Refused, SlackError
+from integrations.slack.channel import CallsIn, channel
 from integrations.slack.command_channel import SCHEME as COMMANDS
 from integrations.slack.files import Files
 from integrations.slack.names import Names
@@ -37,9 +37,9 @@ SEEN = 20
 
 
 def source(settings: Settings) -> "SlackSource | None":
-    """The source of these settings; None without a bot token."""
+    """The source of these settings; None when there is no bot."""
     slack = channel(settings)
-    return SlackSource(slack.calls, settings) if slack else None
+    return SlackSource(slack.calls_in, settings) if slack else None
 
 
 class SlackSource:
@@ -47,9 +47,9 @@ class SlackSource:
 
     name = SOURCE
 
-    def __init__(self, calls: Calls, settings: Settings) -> None:
-        self._calls, self._settings = calls, settings
-        self._names = Names(calls)
+    def __init__(self, calls_in: CallsIn, settings: Settings) -> None:
+        self._calls_in, self._settings = calls_in, settings
+        self._gathering: dict[str | None, _Gathering] = {}
 
     def gather(self, request: Request, begun: bool) -> Gathered:
         """The request with names and files in it, and what was said before it.
@@ -59,6 +59,26 @@ class SlackSource:
         place = _place(request)
         if place is None:
             return Gathered(request)
+        try:
+            calls = self._calls_in(place.workspace)
+        except Refused as refused:  # the answer will not get there either, and says why
+            log.warning("slack.not_gathered", code=refused.code)
+            return Gathered(request)
+        known = self._gathering.get(place.workspace)
+        if known is None or known.calls is not calls:
+            known = self._gathering[place.workspace] = _Gathering(calls, self._settings)
+        return known.gather(request, place, begun)
+
+
+class _Gathering:
+    """Gathers in one workspace."""
+
+    def __init__(self, calls: Calls, settings: Settings) -> None:
+        self.calls, self._settings = calls, settings
+        self._names = Names(calls)
+
+    def gather(self, request: Request, place: Address, begun: bool) -> Gathered:
+        """See `SlackSource.gather`. place: where the request comes from."""
         who = request.principal
         if place.user and not place.dm:
             who = who.model_copy(update={"name": self._names.of(place.user)})
@@ -75,7 +95,7 @@ class SlackSource:
         described = request.metadata.get("files")
         if not request.attachments or not isinstance(described, list):
             return list(request.attachments)
-        files = Files(self._calls, self._settings)
+        files = Files(self.calls, self._settings)
         try:
             return [
                 files.read(attachment, file)
@@ -90,9 +110,9 @@ class SlackSource:
         if not isinstance(viewed, str):
             return []
         name = f"messages in {self._names.of_channel(viewed)}, by others"
-        history = self._calls.client.conversations_history
+        history = self.calls.client.conversations_history
         try:
-            page = self._calls(history, channel=viewed, limit=SEEN, include_all_metadata=True)
+            page = self.calls(history, channel=viewed, limit=SEEN, include_all_metadata=True)
         except SlackError as error:
             log.info("slack.view_not_read", reason=type(error).__name__)
             return [Attachment(name=name, unread="I am not in that channel; invite me there")]
@@ -120,8 +140,8 @@ class SlackSource:
         found: list[Earlier] = []
         cursor: str | None = None
         for _ in range(PAGES):
-            page = self._calls(
-                self._calls.client.conversations_replies,
+            page = self.calls(
+                self.calls.client.conversations_replies,
                 channel=place.channel,
                 ts=str(place.thread_ts),
                 include_all_metadata=True,
@@ -140,7 +160,7 @@ class SlackSource:
         at, text = str(told.get("ts")), readable(str(told.get("text") or ""))
         if not TS.fullmatch(at) or not text or not _final(told):
             return None
-        if told.get("bot_id") and told.get("bot_id") == self._calls.identity().bot:
+        if told.get("bot_id") and told.get("bot_id") == self.calls.identity().bot:
             return float(at), Message(role="assistant", content=text[:LONGEST])
         content = self._names.resolved(text[:LONGEST])
         return float(at), Message(role="user", content=content, author=self._author(told))

@@ -5,6 +5,7 @@ button. People are told before the thread is; `llmasos.handoffs` remembers. Star
 `Handover.hand_over`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -43,11 +44,21 @@ class Case:
 class Handover:
     """Hands conversations over.
 
-    to: a channel (`C…`), or a user group (`S…`), which is called into the thread.
+    calls_in: the bot's calls in a workspace. to_in: who is asked there: a channel (`C…`), or a
+    user group (`S…`), which is called into the thread; None: nobody.
     """
 
-    def __init__(self, calls: Calls, to: str, handoffs: Handoffs) -> None:
-        self._calls, self._to, self._handoffs = calls, to, handoffs
+    def __init__(
+        self,
+        calls_in: Callable[[str | None], Calls],
+        to_in: Callable[[str | None], str | None],
+        handoffs: Handoffs,
+    ) -> None:
+        self._calls_in, self._to_in, self._handoffs = calls_in, to_in, handoffs
+
+    def to(self, workspace: str | None) -> str | None:
+        """Who is asked in a workspace."""
+        return self._to_in(workspace)
 
     def hand_over(self, case: Case) -> None:
         """Tell people, then the thread, unless they know already.
@@ -55,10 +66,14 @@ class Handover:
         Raises Refused when Slack does not let us tell them: the bot stays in charge then; and
         Limited, Unreached or Unsure: call it again.
         """
+        to = self._to_in(case.address.workspace)
+        calls = self._calls_in(case.address.workspace)
+        if to is None:
+            raise Refused("nobody_to_ask")
         if not self._handoffs.begin(case.conversation, case.job_id, case.by):
             return
         try:
-            self._tell_people(case)
+            _tell_people(calls, to, case)
         except Refused:
             self._handoffs.end(case.conversation)
             raise
@@ -66,72 +81,71 @@ class Handover:
             self._handoffs.untold(case.conversation)
             raise
         self._handoffs.told(case.conversation)
-        log.info("slack.handed_over", job=case.job_id, to=self._to)
+        log.info("slack.handed_over", job=case.job_id, to=to)
         try:
-            self._tell_thread(case)
+            _tell_thread(calls, to, case)
         except SlackError as error:  # a courtesy: the people know
             log.warning("slack.notice_lost", job=case.job_id, error=type(error).__name__)
 
-    def _tell_people(self, case: Case) -> None:
-        if self._to.startswith("S"):
-            if case.address.dm:
-                raise Refused("handoff_to_group_in_dm")
-            self._post(case, case.address.channel, case.address.thread_ts, self._summary(case))
-        else:
-            self._post(case, self._to, None, self._summary(case))
 
-    def _tell_thread(self, case: Case) -> None:
-        who = (
-            "A person was asked"
-            if self._to.startswith("S")
-            else f"I asked a person in <#{self._to}>"
-        )
-        words = f"✋ {who} to take over. I stay quiet in this thread until somebody mentions me."
-        self._post(case, case.address.channel, case.address.thread_ts, words)
+def _tell_people(calls: Calls, to: str, case: Case) -> None:
+    words = _summary(calls, to, case)
+    if not to.startswith("S"):
+        _post(calls, case, to, None, words)
+    elif case.address.dm:
+        raise Refused("handoff_to_group_in_dm")
+    else:
+        _post(calls, case, case.address.channel, case.address.thread_ts, words)
 
-    def _post(self, case: Case, channel: str, thread: str | None, words: str) -> None:
-        self._calls(
-            self._calls.client.chat_postMessage,
-            who=case.job_id,
-            channel=channel,
-            thread_ts=thread,
-            text=words,
-            metadata=metadata(case.job_id, NOTICE_PART, final=True),
-            unfurl_links=False,
-            unfurl_media=False,
-        )
 
-    def _summary(self, case: Case) -> str:
-        """The conversation in a few lines; only the mentions and the link are ours."""
-        asker = f"<@{case.address.user}>" if case.address.user else "Somebody"
-        call = f"<!subteam^{self._to}> " if self._to.startswith("S") else ""
-        lines = [f"✋ {call}{asker} needs a person. {_quoted(case.reason, 200)}".rstrip()]
-        lines.append(f"*Question*\n>{_quoted(case.question, SHOWN)}")
-        if case.answer:
-            lines.append(f"*What I said*\n>{_quoted(case.answer, SHOWN)}")
-        if case.summary:
-            told = "\n".join(f">{_quoted(each, SHOWN)}" for each in case.summary.splitlines())
-            lines.append(f"*Before that*\n{told}")
-        if case.address.dm:
-            lines.append("It is a direct message with me: please write to them.")
-        elif not call and (link := self._link(case.address)):
-            lines.append(f"<{link}|Open the thread>")
-        return "\n".join(lines)
+def _tell_thread(calls: Calls, to: str, case: Case) -> None:
+    who = "A person was asked" if to.startswith("S") else f"I asked a person in <#{to}>"
+    words = f"✋ {who} to take over. I stay quiet in this thread until somebody mentions me."
+    _post(calls, case, case.address.channel, case.address.thread_ts, words)
 
-    def _link(self, address: Address) -> str:
-        """The thread's own link; empty when Slack gives none."""
-        if not address.thread_ts:
-            return ""
-        try:
-            told = self._calls(
-                self._calls.client.chat_getPermalink,
-                channel=address.channel,
-                message_ts=address.thread_ts,
-            )
-        except Refused as refused:
-            log.info("slack.no_permalink", code=refused.code)
-            return ""
-        return escaped(str(told.get("permalink") or ""))
+
+def _post(calls: Calls, case: Case, channel: str, thread: str | None, words: str) -> None:
+    calls(
+        calls.client.chat_postMessage,
+        who=case.job_id,
+        channel=channel,
+        thread_ts=thread,
+        text=words,
+        metadata=metadata(case.job_id, NOTICE_PART, final=True),
+        unfurl_links=False,
+        unfurl_media=False,
+    )
+
+
+def _summary(calls: Calls, to: str, case: Case) -> str:
+    """The conversation in a few lines; only the mentions and the link are ours."""
+    asker = f"<@{case.address.user}>" if case.address.user else "Somebody"
+    call = f"<!subteam^{to}> " if to.startswith("S") else ""
+    lines = [f"✋ {call}{asker} needs a person. {_quoted(case.reason, 200)}".rstrip()]
+    lines.append(f"*Question*\n>{_quoted(case.question, SHOWN)}")
+    if case.answer:
+        lines.append(f"*What I said*\n>{_quoted(case.answer, SHOWN)}")
+    if case.summary:
+        told = "\n".join(f">{_quoted(each, SHOWN)}" for each in case.summary.splitlines())
+        lines.append(f"*Before that*\n{told}")
+    if case.address.dm:
+        lines.append("It is a direct message with me: please write to them.")
+    elif not call and (link := _link(calls, case.address)):
+        lines.append(f"<{link}|Open the thread>")
+    return "\n".join(lines)
+
+
+def _link(calls: Calls, address: Address) -> str:
+    """The thread's own link; empty when Slack gives none."""
+    if not address.thread_ts:
+        return ""
+    permalink = calls.client.chat_getPermalink
+    try:
+        told = calls(permalink, channel=address.channel, message_ts=address.thread_ts)
+    except Refused as refused:
+        log.info("slack.no_permalink", code=refused.code)
+        return ""
+    return escaped(str(told.get("permalink") or ""))
 
 
 def _quoted(text: str, limit: int) -> str:

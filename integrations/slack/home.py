@@ -16,9 +16,9 @@ from slack_sdk.models.blocks import (
     PlainTextObject,
     SectionBlock,
 )
-from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.desk import Desk
+from integrations.slack.edge_calls import EdgeCalls
 from integrations.slack.errands import Errands
 from integrations.slack.interactions import Pressed
 from integrations.slack.own_jobs import OwnJobs, job_line
@@ -39,7 +39,7 @@ class Home:
     def __init__(self, desk: Desk, errands: Errands) -> None:
         self._desk, self._errands = desk, errands
 
-    async def act(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+    async def act(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
         """Stop or retry a job, and show the home as it is then. Raises a StateError."""
         own = OwnJobs(self._desk, pressed.principal.id, house.runs_it(pressed.user))
         change = own.cancel if pressed.action == CANCEL else own.retry
@@ -48,18 +48,17 @@ class Home:
             notice = ""
         except UsageError as error:
             notice = str(error)
-        self._errands.run("home", self.publish(pressed.user, house, client, notice))
+        self._errands.run("home", self.publish(pressed.user, house, calls, notice))
 
-    async def publish(
-        self, user: str, house: House, client: AsyncWebClient, notice: str = ""
-    ) -> None:
+    async def publish(self, user: str, house: House, calls: EdgeCalls, notice: str = "") -> None:
         """Show a member's home as it stands. notice: what came of a button."""
         who = house.person(user, house.team, None)
         own = OwnJobs(self._desk, who.id, everybodys=False)
         latest = await asyncio.to_thread(own.latest)
         catalog = self._desk.catalog
         agents = [agent for agent in catalog if catalog.may_use(agent.name, who)]
-        await client.views_publish(user_id=user, view=home_view(latest, agents, notice))
+        view = home_view(latest, agents, notice)
+        await calls(calls.client.views_publish, user_id=user, view=view)
 
 
 def home_view(latest: Sequence[Job], agents: Sequence[Agent], notice: str = "") -> dict[str, Any]:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from integrations.slack.app import UNREADABLE, Edge
 from integrations.slack.desk import Desk
+from integrations.slack.install import install_routes
 from llmasos.settings import Settings
 
 log = structlog.get_logger()
@@ -30,19 +31,19 @@ _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 
 
 def slack_routes(settings: Settings, desk: Desk) -> list[Route]:
-    """The routes to mount; none unless a bot token and a signing secret, but no app token, are set.
+    """The routes to mount: those to add the app at, if workspaces do, and that of the events.
 
-    With an app token Slack sends everything over Socket Mode instead.
+    Events are taken with a signing secret; with an app token Slack sends them over Socket Mode.
     """
-    slack = settings.slack
-    if slack.bot_token is None or slack.signing_secret is None or slack.app_token is not None:
-        return []
+    slack, routes = settings.slack, install_routes(settings.slack, desk.installations)
+    if not slack.on or slack.signing_secret is None or slack.app_token is not None:
+        return routes
     receiver = _Receiver(
         Edge(slack, desk).app,
         slack.signing_secret.get_secret_value(),
         settings.web.max_body_bytes,
     )
-    return [Route(PATH, receiver.receive, methods=["POST"])]
+    return [*routes, Route(PATH, receiver.receive, methods=["POST"])]
 
 
 class _Receiver:

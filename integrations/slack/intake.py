@@ -9,10 +9,11 @@ import asyncio
 from collections import OrderedDict
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.blocks import metadata
+from integrations.slack.bots import Bot
 from integrations.slack.desk import Desk
+from integrations.slack.edge_calls import EdgeCalls, Turn
 from integrations.slack.errands import Errands
 from integrations.slack.home import Home
 from integrations.slack.manifest import first_examples
@@ -46,7 +47,9 @@ HEARD = (
 )
 """The events that may be for us."""
 REMEMBERED = 1_000
-"""How many refused messages, and views that people have open, are remembered."""
+"""How many refused messages are remembered."""
+VIEWED = 12 * 3600.0
+"""Seconds for which it is known what a person looks at."""
 TITLE = 60
 """Characters of a session's title."""
 
@@ -58,52 +61,55 @@ class Intake:
         self._desk, self._settings, self._errands, self._home = desk, settings, errands, home
         named = [user for agent in desk.catalog for user in agent.users or ()]
         named += [f"group:{each}" for each in settings.operators if each.startswith("S")]
-        needed = any(each.startswith("group:") for each in named)
-        self._people = People(errands, needed=needed)
+        self._needs_groups = any(each.startswith("group:") for each in named)
+        self._people: dict[str, People] = {}
         self._told: OrderedDict[object, None] = OrderedDict()
-        self._viewed: OrderedDict[str, str] = OrderedDict()
 
     def hears(self, event: object) -> bool:
         """Whether an event may be for us."""
         return isinstance(event, dict) and event.get("type") in HEARD
 
-    async def take(self, event: Event, house: House, client: AsyncWebClient) -> None:
+    async def take(self, event: Event, house: House, calls: EdgeCalls) -> None:
         """Do what an event that `hears` lets through asks for.
 
         Raises whatever kept it from being stored.
         """
         match event.get("type"):
             case "agent_session_stopped":
-                await self._stopped(event, house, client)
+                await self._stopped(event, house, calls)
             case "app_context_changed":
-                self._view(event)
+                await self._view(event, house)
             case "app_home_opened":
-                self._opened(event, house, client)
+                self._opened(event, house, calls)
             case _:
-                await self._message(event, house, client)
+                await self._message(event, house, calls)
 
-    async def house(self, team: str, bot_user: str, client: AsyncWebClient) -> House:
-        """What must be known of our side. team, bot_user: the installation."""
+    async def house(self, bot: Bot) -> House:
+        """What must be known of our side. bot: that of the workspace where something happened."""
+        people = self._people.get(bot.team)
+        if people is None:
+            people = self._people[bot.team] = People(self._errands, needed=self._needs_groups)
         return House(
-            team,
-            bot_user,
+            bot.team,
+            bot.user,
             self._settings,
             tuple(self._desk.catalog.names()),
             self._desk.conversations.known,
-            await self._people.groups(client),
-            self._viewed,
+            groups=await people.groups(bot.calls),
+            viewed=lambda user: self._desk.bus.pinned(_board(bot.team, user)).get("channel"),
+            named=bot.named,
         )
 
-    async def _message(self, event: Event, house: House, client: AsyncWebClient) -> None:
+    async def _message(self, event: Event, house: House, calls: EdgeCalls) -> None:
         match event.get("subtype"):
             case "message_changed":
-                await self._edited(event, house, client)
+                await self._edited(event, house, calls)
             case "message_deleted":
                 await self._deleted(event, house)
             case _:
-                await self._said(event, house, client)
+                await self._said(event, house, calls)
 
-    async def _said(self, event: Event, house: House, client: AsyncWebClient) -> None:
+    async def _said(self, event: Event, house: House, calls: EdgeCalls) -> None:
         try:
             submitted = await asyncio.to_thread(self._store, event, house)
         except IdempotencyConflict:
@@ -111,12 +117,12 @@ class Intake:
         except UsageError as error:
             in_channel = event.get("type") == "message" and event.get("channel_type") != "im"
             if not (in_channel and addressed(event, house.bot_user)):  # its twin is answered
-                self._tell(error, event, str(event.get("ts")), client)
+                self._tell(error, event, str(event.get("ts")), calls)
         else:
             if submitted is not None:
                 log.info("slack.received", job=submitted.job.id, new=submitted.new)
                 if submitted.new:
-                    self._entitle(submitted.job.request, event, client)
+                    self._entitle(submitted.job.request, event, calls)
 
     def _store(self, event: Event, house: House) -> Submitted | None:
         request = to_request(event, house)
@@ -134,7 +140,7 @@ class Intake:
         handoffs.end(conversation)
         return False
 
-    async def _edited(self, event: Event, house: House, client: AsyncWebClient) -> None:
+    async def _edited(self, event: Event, house: House, calls: EdgeCalls) -> None:
         edit = to_edit(event, house)
         if edit is None:
             return
@@ -142,7 +148,7 @@ class Intake:
             await asyncio.to_thread(self._desk.corrections.edit, edit.request, edit.said, edit.at)
         except UsageError as error:
             place = {**event["message"], "channel": event.get("channel")}
-            self._tell(error, place, str(event.get("ts")), client)
+            self._tell(error, place, str(event.get("ts")), calls)
 
     async def _deleted(self, event: Event, house: House) -> None:
         said = to_deletion(event, house)
@@ -151,7 +157,7 @@ class Intake:
             if job is not None:
                 log.info("slack.question_deleted", job=job.id)
 
-    async def _stopped(self, event: Event, house: House, client: AsyncWebClient) -> None:
+    async def _stopped(self, event: Event, house: House, calls: EdgeCalls) -> None:
         """Stop what runs in a session: one's own jobs, an operator everybody's."""
         stop = to_stop(event, house)
         if stop is None:
@@ -161,51 +167,58 @@ class Intake:
             stopped = await asyncio.to_thread(own.stop, stop.conversation)
         except NotAllowed as error:
             place = {"channel": stop.channel, "ts": stop.thread}
-            self._tell(error, place, str(event.get("event_ts")), client)
+            self._tell(error, place, str(event.get("event_ts")), calls)
             return
         log.info("slack.stopped_by_user", jobs=stopped)
         self._errands.run(
             "session",
-            client.agents_sessions_setStatus(
-                channel_id=stop.channel, thread_ts=stop.thread, status="active"
+            calls(
+                calls.client.agents_sessions_setStatus,
+                channel_id=stop.channel,
+                thread_ts=stop.thread,
+                status="active",
             ),
         )
 
-    def _view(self, event: Event) -> None:
+    async def _view(self, event: Event, house: House) -> None:
+        """Note where all processes see it what a person looks at."""
         found = viewed_channel(event)
         if found is not None:
             user, channel = found
-            self._viewed[user] = channel
-            self._viewed.move_to_end(user)
-            while len(self._viewed) > REMEMBERED:
-                self._viewed.popitem(last=False)
+            pin, board = self._desk.bus.pin, _board(house.team, user)
+            await asyncio.to_thread(pin, board, "channel", channel, VIEWED)
 
-    def _opened(self, event: Event, house: House, client: AsyncWebClient) -> None:
+    def _opened(self, event: Event, house: House, calls: EdgeCalls) -> None:
         if event.get("tab") == "messages":
-            self._offer_prompts(event, client)
+            self._offer_prompts(event, calls)
         elif event.get("tab") == "home":
-            self._errands.run("home", self._home.publish(str(event.get("user")), house, client))
+            self._errands.run("home", self._home.publish(str(event.get("user")), house, calls))
 
-    def _offer_prompts(self, event: Event, client: AsyncWebClient) -> None:
+    def _offer_prompts(self, event: Event, calls: EdgeCalls) -> None:
         """Offer messages to someone who opens the bot's direct messages."""
         examples = first_examples(self._desk.catalog)[:4]
         prompts = [{"title": each[:75], "message": each} for each in examples]
         if prompts:
             self._errands.run(
                 "prompts",
-                client.assistant_threads_setSuggestedPrompts(
-                    channel_id=str(event.get("channel")), title="Try one of these", prompts=prompts
+                calls(
+                    calls.client.assistant_threads_setSuggestedPrompts,
+                    channel_id=str(event.get("channel")),
+                    title="Try one of these",
+                    prompts=prompts,
                 ),
             )
 
-    def _entitle(self, request: Request, event: Event, client: AsyncWebClient) -> None:
+    def _entitle(self, request: Request, event: Event, calls: EdgeCalls) -> None:
         """Open the session of a direct message that begins one, with its question as title."""
         if event.get("channel_type") != "im" or event.get("thread_ts"):
             return
         title = " ".join(request.text.split())
         self._errands.run(
             "session",
-            client.agents_sessions_setStatus(
+            calls(
+                calls.client.agents_sessions_setStatus,
+                turn=Turn.SPARE,
                 channel_id=str(event["channel"]),
                 thread_ts=str(event["ts"]),
                 status="processing",
@@ -214,7 +227,7 @@ class Intake:
             ),
         )
 
-    def _tell(self, error: UsageError, place: Event, at: str, client: AsyncWebClient) -> None:
+    def _tell(self, error: UsageError, place: Event, at: str, calls: EdgeCalls) -> None:
         """Say in a thread why something was not done; once for whatever happened `at` that time."""
         log.info("slack.refused", channel=place.get("channel"), error=type(error).__name__)
         what = (place.get("channel"), at)
@@ -225,10 +238,16 @@ class Intake:
             self._told.popitem(last=False)
         self._errands.run(
             "notice",
-            client.chat_postMessage(
+            calls(
+                calls.client.chat_postMessage,
                 channel=str(place.get("channel")),
                 thread_ts=str(place.get("thread_ts") or place.get("ts")),
                 text=refusal(error, self._settings),
                 metadata=metadata("", 0, final=True),
             ),
         )
+
+
+def _board(team: str, user: str) -> str:
+    """Where it stands what a person looks at."""
+    return f"slack.viewed:{team}:{user}"

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.address import MEMBER
 from integrations.slack.ask_about import QUESTION, SHORTCUT, modal, to_request
 from integrations.slack.commands import TROUBLE
 from integrations.slack.comments import COMMENT, to_comment
 from integrations.slack.desk import Desk
+from integrations.slack.edge_calls import EdgeCalls, Turn
 from integrations.slack.errands import Errands
 from integrations.slack.translate import House
 from llmasos.errors import StateError, UnknownJob, UsageError
@@ -50,7 +50,7 @@ class Pressed:
     """The whole of it, unchecked."""
 
 
-Action = Callable[[Pressed, House, AsyncWebClient], Awaitable[None]]
+Action = Callable[[Pressed, House, EdgeCalls], Awaitable[None]]
 
 
 class Interactions:
@@ -62,30 +62,31 @@ class Interactions:
     def __init__(self, desk: Desk, errands: Errands, actions: Mapping[str, Action]) -> None:
         self._desk, self._errands, self._actions = desk, errands, actions
 
-    async def take(self, body: Json, house: House, client: AsyncWebClient) -> Json | None:
+    async def take(self, body: Json, house: House, calls: EdgeCalls) -> Json | None:
         """Act on an interaction; gives what Slack is answered with, None for nothing.
 
         Raises whatever kept it from being stored.
         """
         match body.get("type"):
             case "block_actions":
-                await self._press(body, house, client)
+                await self._press(body, house, calls)
             case "message_action" if body.get("callback_id") == SHORTCUT:
-                self._open_modal(body, client)
+                self._open_modal(body, calls)
             case "view_submission":
                 return await self._submit(body, house)
         return None
 
-    async def _press(self, body: Json, house: House, client: AsyncWebClient) -> None:
+    async def _press(self, body: Json, house: House, calls: EdgeCalls) -> None:
         pressed = to_pressed(body, house)
         act = self._actions.get(pressed.action.partition(":")[0]) if pressed else None
         if pressed is not None and act is not None:
-            await act(pressed, house, client)
+            await act(pressed, house, calls)
 
-    def _open_modal(self, body: Json, client: AsyncWebClient) -> None:
+    def _open_modal(self, body: Json, calls: EdgeCalls) -> None:
         view, trigger = modal(body), body.get("trigger_id")
         if view is not None and isinstance(trigger, str):
-            self._errands.run("modal", client.views_open(trigger_id=trigger, view=view))
+            opened = calls(calls.client.views_open, turn=Turn.NOW, trigger_id=trigger, view=view)
+            self._errands.run("modal", opened)
 
     async def _submit(self, body: Json, house: House) -> Json | None:
         view = _table(body.get("view"))

@@ -30,6 +30,12 @@ A_MINUTE = {
     "chat.getPermalink": 200,
     "users.info": 100,
     "assistant.threads.setStatus": 100,
+    "assistant.threads.setSuggestedPrompts": 100,
+    "agents.sessions.setStatus": 50,
+    "chat.postEphemeral": 100,
+    "usergroups.list": 20,
+    "views.open": 100,
+    "views.publish": 100,
 }
 """Calls a minute that Slack takes (its tiers 2, 3 and 4), or, where it names none, that we make."""
 POST = "chat.postMessage"

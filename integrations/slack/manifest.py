@@ -35,10 +35,12 @@ EVENTS = (
     "app_context_changed",
     "app_home_opened",
     "app_mention",
+    "app_uninstalled",
     "message.channels",
     "message.groups",
     "message.im",
     "message.mpim",
+    "tokens_revoked",
 )
 
 DESCRIPTION = "Answers questions, writes and reviews text and code, with sources."
@@ -60,12 +62,15 @@ class Wanted:
     commands: Sequence[str] = tuple(SHORT)
     url: str | None = None
     """Where Slack sends events over HTTP; None: Socket Mode."""
+    redirect_url: str | None = None
+    """Where Slack sends browsers that add the app to a workspace; None: nobody does."""
 
 
 def manifest(wanted: Wanted) -> dict[str, Any]:
     """The manifest."""
     url = {} if wanted.url is None else {"url": wanted.url}
     request_url = {} if wanted.url is None else {"request_url": wanted.url}
+    redirects = {} if wanted.redirect_url is None else {"redirect_urls": [wanted.redirect_url]}
     agent_view: dict[str, Any] = {"agent_description": DESCRIPTION}
     if wanted.prompts:
         agent_view["suggested_prompts"] = [
@@ -94,7 +99,7 @@ def manifest(wanted: Wanted) -> dict[str, Any]:
                 }
             ],
         },
-        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "oauth_config": {**redirects, "scopes": {"bot": list(SCOPES)}},
         "settings": {
             "event_subscriptions": {"bot_events": list(EVENTS), **request_url},
             "interactivity": {"is_enabled": True, **request_url},

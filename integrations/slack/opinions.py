@@ -5,10 +5,10 @@ import re
 from typing import cast
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from integrations.slack.comments import comment_modal
 from integrations.slack.desk import Desk
+from integrations.slack.edge_calls import EdgeCalls, Turn
 from integrations.slack.errands import Errands
 from integrations.slack.interactions import Pressed
 from integrations.slack.translate import House
@@ -26,7 +26,7 @@ class Opinions:
     def __init__(self, desk: Desk, errands: Errands) -> None:
         self._desk, self._errands = desk, errands
 
-    async def keep(self, pressed: Pressed, house: House, client: AsyncWebClient) -> None:
+    async def keep(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
         """Keep what a person thinks of an answer, and ask what was wrong with a bad one.
 
         Raises a StateError when it cannot be kept.
@@ -43,5 +43,6 @@ class Opinions:
             log.warning("slack.feedback_unknown_job", job=job_id)
             return
         if opinion == "bad" and pressed.trigger:
-            modal = client.views_open(trigger_id=pressed.trigger, view=comment_modal(job_id))
+            view, opened = comment_modal(job_id), calls.client.views_open
+            modal = calls(opened, turn=Turn.NOW, trigger_id=pressed.trigger, view=view)
             self._errands.run("comment", modal)

@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
+from integrations.slack.edge_calls import EdgeCalls, Turn
 from integrations.slack.errands import Errands, reason_of
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class People:
         self._asked_at = 0.0
         self._asking = asyncio.Lock()
 
-    async def groups(self, client: AsyncWebClient) -> Groups:
+    async def groups(self, calls: EdgeCalls) -> Groups:
         """Who is in which groups.
 
         Raises what the SDK raises when Slack has never said it and an agent depends on it.
@@ -44,15 +44,15 @@ class People:
         if self._groups is None and self._needed:
             async with self._asking:
                 if self._groups is None:
-                    await self._ask(client)
+                    await self._ask(calls)
         elif time.monotonic() - self._asked_at > FRESH or not self._asked_at:
             self._asked_at = time.monotonic()
-            self._errands.run("groups", self._ask(client))
+            self._errands.run("groups", self._ask(calls))
         return self._groups or {}
 
-    async def _ask(self, client: AsyncWebClient) -> None:
+    async def _ask(self, calls: EdgeCalls) -> None:
         try:
-            told = await client.usergroups_list(include_users=True)
+            told = await calls(calls.client.usergroups_list, turn=Turn.NOW, include_users=True)
         except SlackApiError as error:
             if error.response.get("error") not in ("missing_scope", "paid_teams_only"):
                 raise

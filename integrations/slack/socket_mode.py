@@ -12,9 +12,10 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from integrations.slack.app import TIMEOUT, Edge, identify
+from integrations.slack.app import Edge
 from integrations.slack.calls import as_token_error, explained
 from integrations.slack.desk import Desk
+from integrations.slack.edge_calls import TIMEOUT
 from integrations.slack.errands import UNREACHED
 from llmasos.errors import ChannelUnavailable, SettingsError
 from llmasos.settings import SlackSettings
@@ -48,27 +49,22 @@ async def _until_told(settings: SlackSettings, desk: Desk) -> None:
 
 async def serve(settings: SlackSettings, desk: Desk, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises as `run` does."""
-    if settings.bot_token is None or settings.app_token is None:
-        missing = "bot_token" if settings.bot_token is None else "app_token"
-        begins = "xoxb-" if settings.bot_token is None else "xapp-"
+    if not settings.on or settings.app_token is None:
+        missing = "app_token" if settings.on else "bot_token"
+        begins = "xapp-" if settings.on else "xoxb-"
         raise SettingsError(
             f"slack.{missing}", "", f"Socket Mode needs the token that begins with {begins}"
         )
     app_token = settings.app_token.get_secret_value()
-    client = AsyncWebClient(
-        settings.bot_token.get_secret_value(),
-        base_url=settings.api_url,
-        timeout=TIMEOUT,
-        retry_handlers=[],
-    )
-    who = await identify(client)
-    first = await _first_url(client, app_token)
+    client = AsyncWebClient(base_url=settings.api_url, timeout=TIMEOUT, retry_handlers=[])
     edge = Edge(settings, desk)
+    who = await edge.bots.of(None)
+    first = await _first_url(client, app_token)
     handler = AsyncSocketModeHandler(edge.app, app_token, web_client=client)
     handler.client.wss_uri = first
     try:
         await handler.connect_async()  # type: ignore[no-untyped-call]
-        log.info("slack.connected", team=who.team_id, bot=who.bot_user_id)
+        log.info("slack.connected", team=who.team if who else "those that have the app")
         await _watch(handler, stop)
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]

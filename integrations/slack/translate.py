@@ -44,15 +44,17 @@ class House:
     """What must be known of our side to read an event."""
 
     team: str
-    """The workspace that the app is installed in."""
+    """The workspace that the app is installed in, and that the event comes from."""
     bot_user: str
     settings: SlackSettings
     agents: Collection[str]
     takes_part: Callable[[str], bool]
     """Whether there is a conversation with this id."""
     groups: Groups = field(default_factory=dict)
-    viewed: Mapping[str, str] = field(default_factory=dict)
+    viewed: Callable[[str], str | None] = lambda user: None
     """The channel that a person has open beside the bot's direct messages."""
+    named: str | None = None
+    """What addresses say of the workspace; None: there is only this one."""
 
     def conversation(self, channel: str, thread: str) -> str:
         """The id of a thread's conversation."""
@@ -174,6 +176,17 @@ def viewed_channel(event: Event) -> tuple[str, str] | None:
     return str(user), ""
 
 
+def farewell(body: Event) -> bool:
+    """Whether the app was removed from a workspace, or its token there taken back."""
+    event = body.get("event")
+    if body.get("type") != "event_callback" or not isinstance(event, dict):
+        return False
+    if event.get("type") == "tokens_revoked":
+        tokens = event.get("tokens")
+        return isinstance(tokens, dict) and bool(tokens.get("bot"))
+    return event.get("type") == "app_uninstalled"
+
+
 def _said(channel: str, ts: str, thread: str, house: House) -> Said:
     return Said(house.conversation(channel, thread), float(ts), house.key(channel, ts))
 
@@ -184,9 +197,11 @@ def _request(event: Event, place: _Place, house: House) -> Request:
     agent, text = chosen_agent(text, place.channel, house)
     attachments, files = _files(event)
     metadata: dict[str, Any] = {"source": SOURCE, "files": files}
-    viewed = house.viewed.get(place.user)
-    if place.dm and viewed and _AT_VIEW.search(text):
+    if place.dm and _AT_VIEW.search(text) and (viewed := house.viewed(place.user)):
         metadata["viewed"] = viewed
+    address = Address(
+        place.channel, place.thread, place.team, place.user, place.dm, workspace=house.named
+    )
     return Request(
         agent=agent,
         text=text,
@@ -194,7 +209,7 @@ def _request(event: Event, place: _Place, house: House) -> Request:
         principal=house.person(place.user, place.team, place.channel),
         conversation=house.conversation(place.channel, place.thread),
         order=float(place.ts),
-        reply_to=(str(Address(place.channel, place.thread, place.team, place.user, place.dm)),),
+        reply_to=(str(address),),
         idempotency_key=house.key(place.channel, place.ts),
         metadata=metadata,
     )
@@ -266,7 +281,8 @@ def chosen_agent(text: str, channel: str, house: House) -> tuple[str, str]:
             if _folded(name) == wanted:
                 return name, text[found.end() :]
     own = house.settings.channels.get(channel)
-    return (own.agent if own and own.agent else house.settings.default_agent), text
+    default = house.settings.default_agent_in(house.team)
+    return (own.agent if own and own.agent else default), text
 
 
 def _folded(name: str) -> str:

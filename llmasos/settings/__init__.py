@@ -29,7 +29,11 @@ from llmasos.settings.models import (
     LLMSettings,
     ModelAlias,
 )
-from llmasos.settings.slack import SlackChannelSettings, SlackSettings
+from llmasos.settings.slack import (
+    SlackChannelSettings,
+    SlackSettings,
+    SlackWorkspaceSettings,
+)
 from llmasos.settings.web import WebSettings
 from llmasos.settings.webhooks import CallbackSettings, WebhookSettings
 from llmasos.settings.whole import Settings
@@ -59,6 +63,7 @@ __all__ = [
     "Settings",
     "SlackChannelSettings",
     "SlackSettings",
+    "SlackWorkspaceSettings",
     "SlotSettings",
     "Url",
     "WebSettings",

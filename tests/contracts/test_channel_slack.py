@@ -37,7 +37,8 @@ class Scene:
     def post(self, journal: MemoryPostJournal | None = None) -> SlackPost:
         client = sync_client(self.slack.bot_token, self.slack.api_url)
         unhurried = Limits(MemoryRates(), "bot", minute=0.001)
-        channel = SlackChannel(Calls(client, unhurried), self.pace)
+        calls = Calls(client, unhurried)
+        channel = SlackChannel(lambda _: calls, self.pace)
         request = Request(text="Hi?", order=float(self.ask), reply_to=(self.address,))
         turn = Turnover("job1", "writing", request, asked_at=time.time())
         return channel.open(self.address, turn, journal or self.journal)

@@ -35,7 +35,7 @@ class Scene:
     def finish(self, *artifacts: Artifact, text: str = "Here it is.") -> None:
         client = sync_client(self.slack.bot_token, self.slack.api_url)
         calls = Calls(client, Limits(MemoryRates(), "bot", minute=0.001))
-        channel = SlackChannel(calls, Pace(settle_seconds=self.settle))
+        channel = SlackChannel(lambda _: calls, Pace(settle_seconds=self.settle))
         address = f"slack:C0GENERAL/{self.ask}"
         request = Request(text="Hi?", order=float(self.ask), reply_to=(address,))
         turn = Turnover("job1", "writing", request, asked_at=time.time())

@@ -35,7 +35,8 @@ def slack() -> Iterator[SlackStandIn]:
 
 def channel_of_a_process(slack: SlackStandIn, rates: Rates, minute: float) -> SlackChannel:
     limits = Limits(rates, "bot", minute)
-    return SlackChannel(Calls(sync_client(slack.bot_token, slack.api_url), limits), QUICK)
+    calls = Calls(sync_client(slack.bot_token, slack.api_url), limits)
+    return SlackChannel(lambda _: calls, QUICK)
 
 
 class Answer:

@@ -21,6 +21,7 @@ from llmasos.database import Database, migrate
 from llmasos.feedback import Feedback
 from llmasos.handoffs import Handoffs
 from llmasos.jobs import Jobs, JobStatus
+from llmasos.rates import MemoryRates
 from llmasos.settings import JobSettings, Settings
 from llmasos.testing.slack import SlackStandIn
 from workers.app import compose
@@ -84,7 +85,16 @@ def jobs(
         )
         corrections = Corrections(database, made)
         feedback, handoffs = Feedback(database), Handoffs(database)
-        desk = Desk(made, catalog, conversations, corrections, feedback, handoffs)
+        desk = Desk(
+            made,
+            catalog,
+            conversations,
+            corrections,
+            feedback,
+            handoffs,
+            rates=MemoryRates(),
+            bus=worker.means.bus,
+        )
         stack.enter_context(working(worker.means))
         stack.enter_context(bot(settings, desk))
         slack.wait(lambda: slack.connections, PATIENCE)

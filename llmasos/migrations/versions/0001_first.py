@@ -39,6 +39,17 @@ def upgrade() -> None:
         sa.Column("until", sa.Double, nullable=False),
     )
     op.create_table(
+        "slack_installations",
+        sa.Column("workspace", sa.String(40), primary_key=True),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("bot_user", sa.String(40), nullable=False),
+        sa.Column("bot_id", sa.String(40), nullable=False),
+        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("sealed_token", sa.Text, nullable=False),
+        sa.Column("installed_by", sa.String(40), nullable=False),
+        sa.Column("installed_at", sa.Double, nullable=False),
+    )
+    op.create_table(
         "handoffs",
         sa.Column("conversation", sa.String(300), primary_key=True),
         sa.Column("job_id", sa.String(32), nullable=False),

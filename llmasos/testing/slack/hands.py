@@ -6,6 +6,8 @@ said at once.
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llmasos.testing.slack.delivery import Delivery
@@ -17,6 +19,23 @@ TRIGGER_SECONDS = 3.0
 
 class Hands(SlackServer):
     """Does in Slack what people do."""
+
+    @contextmanager
+    def at(self, team: str) -> Iterator[None]:
+        """Within the block people act in another workspace, and are seen there."""
+        before, self.workspace = self.workspace, self.directory.workspace(team)
+        try:
+            yield
+        finally:
+            self.workspace = before
+
+    def remove_app(self, team: str) -> None:
+        """A person removes the app from a workspace."""
+        self.directory.revoke(team)
+        space = self.directory.workspace(team)
+        revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [space.bot_user]}}
+        for event in (revoked, {"type": "app_uninstalled"}):
+            self._send({**event, "event_ts": space.mint()}, space)
 
     def command(
         self, name: str, text: str = "", channel: str = "C0GENERAL", user: str = "U0ANN"
@@ -88,7 +107,8 @@ class Hands(SlackServer):
 
     def look_at(self, channel: str, user: str = "U0ANN") -> None:
         """A person opens a channel beside the bot's direct messages."""
-        entity = {"type": "slack#/types/channel_id", "value": channel, "team_id": "T0TEAM"}
+        team = self.workspace.team
+        entity = {"type": "slack#/types/channel_id", "value": channel, "team_id": team}
         event = {"type": "app_context_changed", "context": {"entities": [entity]}}
         more = {"user": user, "channel": "D" + user[1:], "event_ts": self.workspace.mint()}
         self._send({**event, **more})

@@ -45,8 +45,11 @@ class Limits:
         """The methods of the calls that came too soon."""
         self._taken: dict[str, list[float]] = defaultdict(list)
 
-    def wait(self, method: str, arguments: Json) -> float | None:
-        """Take a call; gives the seconds to wait when it comes too soon."""
+    def wait(self, method: str, arguments: Json, token: str = "") -> float | None:
+        """Take a call; gives the seconds to wait when it comes too soon.
+
+        token: whose it is; each workspace has its own.
+        """
         if self.minute is None:
             return None
         if method == "chat.postMessage":
@@ -55,6 +58,7 @@ class Limits:
             name, count, seconds = method, TIERS[TIER_OF[method]], 1.0
         else:
             return None
+        name = f"{token}:{name}"
         now, stretch = time.monotonic(), seconds * self.minute
         taken = self._taken[name] = [at for at in self._taken[name] if at > now - stretch]
         if len(taken) < count:

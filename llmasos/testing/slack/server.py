@@ -22,6 +22,7 @@ from aiohttp import web
 from llmasos.testing.slack import files, uploads
 from llmasos.testing.slack.checks import Refusal
 from llmasos.testing.slack.delivery import Courier, Delivery
+from llmasos.testing.slack.directory import Directory
 from llmasos.testing.slack.faults import Fault
 from llmasos.testing.slack.limits import Limits
 from llmasos.testing.slack.methods import changed_event, event_of, perform
@@ -56,6 +57,10 @@ class SlackServer:
 
     def __init__(self, port: int = 0) -> None:
         self.workspace = Workspace()
+        """Where people act; `at` changes it."""
+        self.home = self.workspace
+        """The workspace that `bot_token` opens."""
+        self.directory = Directory(self.home)
         self.scopes = set(SCOPES.split(","))
         self.calls: list[Call] = []
         self.limits = Limits()
@@ -100,7 +105,7 @@ class SlackServer:
         app = web.Application(client_max_size=10_000_000)
         app.router.add_post("/api/{method}", self._call)
         app.router.add_get("/api/{method}", self._call)
-        app.router.add_post("/upload/{file}", partial(uploads.take, self.workspace))
+        app.router.add_post("/upload/{file}", self._take_upload)
         app.router.add_get("/link/", self._courier.serve_socket)
         app.router.add_get("/files/{file}", self._give_file)
         app.router.add_post("/response/{id}", self._take_response)
@@ -108,7 +113,7 @@ class SlackServer:
         await self._runner.setup()
         await self._listen()
         self._port = self._runner.addresses[0][1]
-        self.workspace.address = f"http://127.0.0.1:{self._port}"
+        self.home.address = f"http://127.0.0.1:{self._port}"
 
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -128,14 +133,20 @@ class SlackServer:
         arguments = await _arguments(request)
         await self._courier.awake.wait()
         self.calls.append(Call(method, arguments, time.monotonic()))
-        token = arguments.get("token") or request.headers.get("Authorization", "")[7:]
+        authorization = request.headers.get("Authorization", "")
+        if method == "oauth.v2.access":
+            perform_it = partial(self._exchange, authorization, arguments)
+        else:
+            token = arguments.get("token") or authorization[7:]
+            perform_it = partial(self._perform, method, token, arguments)
         fault = self._next_fault(method)
-        if fault is None and (wait := self.limits.wait(method, arguments)) is not None:
-            fault = Fault.limits(wait)
         if fault is None:
-            return self._answer(self._perform(method, token, arguments))
+            wait = self.limits.wait(method, arguments, authorization)
+            fault = Fault.limits(wait) if wait is not None else None
+        if fault is None:
+            return self._answer(perform_it())
         if fault.done:
-            self._perform(method, token, arguments)
+            perform_it()
         await asyncio.sleep(fault.hang)
         if fault.reset:
             if request.transport is not None:
@@ -158,19 +169,29 @@ class SlackServer:
         """The whole answer to a call; what it changed is told as events."""
         if not token:
             return {"ok": False, "error": "not_authed"}
-        if token not in (self.bot_token, self.app_token):
+        space = self._opened_by(token)
+        if space is None and token != self.app_token:
             return {"ok": False, "error": "invalid_auth"}
         if method == "apps.connections.open":
             return self._connection(token)
-        if token != self.bot_token:
+        if space is None:
             return {"ok": False, "error": "not_allowed_token_type"}
         try:
-            answer = perform(self.workspace, self.scopes, method, arguments)
+            answer = perform(space, self.scopes, method, arguments)
         except Refusal as refusal:
             return {"ok": False, "error": refusal.error, **refusal.more}
         if self.echo:
-            self._tell(method, answer)
+            self._tell(space, method, answer)
         return {"ok": True, **answer}
+
+    def _exchange(self, authorization: str, arguments: Json) -> Json:
+        try:
+            return {"ok": True, **self.directory.exchange(authorization, arguments)}
+        except Refusal as refusal:
+            return {"ok": False, "error": refusal.error, **refusal.more}
+
+    def _opened_by(self, token: str) -> Workspace | None:
+        return self.home if token == self.bot_token else self.directory.of_token(token)
 
     def _connection(self, token: str) -> Json:
         if token != self.app_token:
@@ -178,35 +199,43 @@ class SlackServer:
         ticket = uuid.uuid4()
         return {"ok": True, "url": f"ws://127.0.0.1:{self._port}/link/?ticket={ticket}"}
 
-    def _tell(self, method: str, answer: Json) -> None:
+    def _tell(self, space: Workspace, method: str, answer: Json) -> None:
         """The events that the bot's own posts and updates make."""
         if method not in ("chat.postMessage", "chat.update", "chat.stopStream"):
             return
-        channel = self.workspace.channel(answer["channel"])
-        message = self.workspace.find(channel.id, answer["ts"])
+        channel = space.channel(answer["channel"])
+        message = space.find(channel.id, answer["ts"])
         if message is None:
             return
-        event = event_of(message, channel, self.workspace.team)
+        event = event_of(message, channel, space.team)
         if method == "chat.update":
-            event = changed_event(event, channel, self.workspace.mint())
-        self._send(event)
+            event = changed_event(event, channel, space.mint())
+        self._send(event, space)
 
     async def _give_file(self, request: web.Request) -> web.StreamResponse:
         """A file's content; who may not have it gets a login page, as at Slack."""
-        token = request.headers.get("Authorization", "")[7:]
-        allowed = token == self.bot_token and "files:read" in self.scopes
-        return files.give(self.workspace, request.match_info["file"], allowed=allowed)
+        space = self._opened_by(request.headers.get("Authorization", "")[7:])
+        allowed = space is not None and "files:read" in self.scopes
+        return files.give(space or self.home, request.match_info["file"], allowed=allowed)
+
+    async def _take_upload(self, request: web.Request) -> web.StreamResponse:
+        """A file's content; its address says which file, of whatever workspace."""
+        file_id, spaces = request.match_info["file"], self.directory.workspaces.values()
+        space = next((each for each in spaces if file_id in each.uploads), self.home)
+        return await uploads.take(space, request)
 
     async def _take_response(self, request: web.Request) -> web.StreamResponse:
         """A message to one person who gave a command."""
-        message = await request.json()
-        return files.take_response(self.workspace, request.match_info["id"], message)
+        message, response = await request.json(), request.match_info["id"]
+        spaces = self.directory.workspaces.values()
+        space = next((each for each in spaces if response in each.responses), self.home)
+        return files.take_response(space, response, message)
 
     # The deliveries
 
-    def envelope(self, event: Json) -> Json:
-        """The whole body that an event is sent in."""
-        space = self.workspace
+    def envelope(self, event: Json, space: Workspace | None = None) -> Json:
+        """The whole body that an event is sent in. space: where it happens, if not here."""
+        space = space or self.workspace
         authorization = {
             "enterprise_id": None,
             "team_id": space.team,
@@ -248,8 +277,8 @@ class SlackServer:
         """How many Socket Mode connections there are."""
         return len(self._courier.sockets)
 
-    def _send(self, event: Json) -> str:
-        body = self.envelope(event)
+    def _send(self, event: Json, space: Workspace | None = None) -> str:
+        body = self.envelope(event, space)
         self._deliver(Delivery(body))
         return str(body["event_id"])
 

@@ -97,12 +97,12 @@ class Channel:
 class Workspace:
     """All of it, behind one lock."""
 
-    team = "T0TEAM"
-    bot_user = "U0BOT"
-    bot_id = "B0BOT"
     app = "A0APP"
 
-    def __init__(self) -> None:
+    def __init__(
+        self, team: str = "T0TEAM", bot_user: str = "U0BOT", bot_id: str = "B0BOT"
+    ) -> None:
+        self.team, self.bot_user, self.bot_id = team, bot_user, bot_id
         self.lock = threading.RLock()
         self.channels: dict[str, Channel] = {}
         self.users: dict[str, Json] = {}

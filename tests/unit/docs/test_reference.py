@@ -16,6 +16,7 @@ from integrations.http_api import agents, knowledge, refusals
 from integrations.http_api.app import create_app
 from integrations.http_api.chat_form import Chat
 from integrations.slack.http import PATH as SLACK_EVENTS
+from integrations.slack.install import INSTALL, REDIRECT
 from llmasos import errors, plugins
 from llmasos.bus import MemoryBus
 from llmasos.database import Database, migrate
@@ -141,7 +142,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
     doors = open_doors(settings, InlineDispatcher(), MemoryBus())
     paths = create_app(doors).openapi()["paths"]
     found = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    yield found | {f"POST {SLACK_EVENTS}"}
+    yield found | {f"POST {SLACK_EVENTS}", f"GET {INSTALL}", f"GET {REDIRECT}"}
     doors.close()
 
 

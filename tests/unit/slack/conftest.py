@@ -19,12 +19,14 @@ from integrations.slack import socket_mode
 from integrations.slack.desk import Desk
 from integrations.slack.http import PATH, slack_routes
 from llmasos import Agent
+from llmasos.bus import MemoryBus
 from llmasos.conversations import Conversations
 from llmasos.corrections import Corrections
 from llmasos.database import Database, migrate
 from llmasos.feedback import Feedback
 from llmasos.handoffs import Handoffs
 from llmasos.jobs import Jobs, Submitted
+from llmasos.rates import MemoryRates
 from llmasos.request import Request
 from llmasos.settings import JobSettings, Settings
 from llmasos.testing.slack import SlackStandIn, signed_headers
@@ -72,6 +74,8 @@ def desk(database: Database, jobs: Jobs) -> Desk:
         corrections=Corrections(database, jobs),
         feedback=Feedback(database),
         handoffs=Handoffs(database),
+        rates=MemoryRates(),
+        bus=MemoryBus(),
     )
 
 

@@ -39,9 +39,8 @@ def running(
 ) -> Iterator[SlackStandIn]:
     """Slack with the bot connected to it, and a channel where people are asked."""
     slack.workspace.channel("C0SUPPORT")
-    handover = Handover(
-        Calls(sync_client(slack.bot_token, slack.api_url)), "C0SUPPORT", desk.handoffs
-    )
+    calls = Calls(sync_client(slack.bot_token, slack.api_url))
+    handover = Handover(lambda _: calls, lambda _: "C0SUPPORT", desk.handoffs)
     with bot(slack_settings(socket=True), replace(desk, handover=handover)):
         yield slack
 

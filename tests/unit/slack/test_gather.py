@@ -25,7 +25,8 @@ def settings(slack_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture
 def source(slack: SlackStandIn, settings: Settings) -> SlackSource:
-    return SlackSource(Calls(sync_client(slack.bot_token, slack.api_url)), settings)
+    calls = Calls(sync_client(slack.bot_token, slack.api_url))
+    return SlackSource(lambda _: calls, settings)
 
 
 @pytest.fixture

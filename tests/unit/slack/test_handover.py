@@ -43,8 +43,8 @@ class Scene:
     def answer(self, reply: Reply, to: str = "C0SUPPORT") -> None:
         client = sync_client(self.slack.bot_token, self.slack.api_url)
         calls = Calls(client, Limits(MemoryRates(), "bot", minute=0.001))
-        handover = Handover(calls, to, self.handoffs)
-        channel = SlackChannel(calls, Pace(settle_seconds=0.01), handover)
+        handover = Handover(lambda _: calls, lambda _: to, self.handoffs)
+        channel = SlackChannel(lambda _: calls, Pace(settle_seconds=0.01), handover)
         request = Request(
             text="What does it *cost* <@U0BEN>?",
             conversation="c1",

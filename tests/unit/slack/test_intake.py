@@ -203,3 +203,21 @@ def test_without_the_permission_nobody_is_in_a_group(
     assert door.mention("finance: what did we earn?", ts=ts) == 200
 
     assert jobs.list() == []
+
+
+def test_what_somebody_looks_at_is_known_to_every_process(
+    make_door: Callable[..., Door], slack_settings: Callable[..., Settings], jobs: Jobs
+) -> None:
+    one, other = make_door(slack_settings()), make_door(slack_settings())
+    entity = {"type": "slack#/types/channel_id", "value": "C0SALES"}
+    one.event(type="app_context_changed", user="U0ANN", context={"entities": [entity]})
+    said = {"channel": "D0ANN", "channel_type": "im", "user": "U0ANN", "ts": "1760000000.000100"}
+
+    other.event(type="message", text="writing: summarise this channel", **said)
+    one.event(type="app_context_changed", user="U0ANN", context={})
+    said["ts"] = "1760000001.000100"
+    other.event(type="message", text="writing: summarise this channel again", **said)
+
+    again, first = jobs.list()
+    assert first.request.metadata["viewed"] == "C0SALES"
+    assert "viewed" not in again.request.metadata

@@ -55,7 +55,7 @@ def test_the_scopes_cover_every_method_that_the_code_calls() -> None:
 def test_the_events_are_those_that_are_heard() -> None:
     subscribed = {event.partition(".")[0] for event in EVENTS}
 
-    assert subscribed == set(HEARD)
+    assert subscribed == {*HEARD, "app_uninstalled", "tokens_revoked"}
 
 
 @pytest.fixture
@@ -104,3 +104,17 @@ def test_a_manifest_that_would_not_work_is_not_printed(
 def test_running_without_a_token_names_it(run: Callable[..., object], toml: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         run(toml, "run")
+
+
+def test_an_app_that_workspaces_add_names_where_browsers_come_back(
+    run: Callable[..., object],
+) -> None:
+    toml = '[slack]\nclient_id = "1.2"\nclient_secret = "s"\napp_token = "xapp-1"\n'
+
+    made = json.loads(run(toml, "manifest", "--install", "https://bot.example").stdout)
+
+    redirects = made["oauth_config"]["redirect_urls"]
+    assert redirects == ["https://bot.example/slack/oauth_redirect"]
+    assert made["settings"]["socket_mode_enabled"] is True
+    with pytest.raises(UsageError, match="--install"):
+        run(toml, "manifest")

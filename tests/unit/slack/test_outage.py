@@ -47,7 +47,8 @@ class House:
         client = sync_client(slack.bot_token, slack.api_url)
         self.passed = 0.0
         unhurried = Limits(MemoryRates(lambda: time.monotonic() + self.passed), "bot", minute=0.001)
-        channel = SlackChannel(Calls(client, unhurried), Pace(settle_seconds=0.01))
+        calls = Calls(client, unhurried)
+        channel = SlackChannel(lambda _: calls, Pace(settle_seconds=0.01))
         dispatcher = InlineDispatcher()
         self.jobs = Jobs(
             database, dispatcher, JobSettings(), ["echo"], ["slack"], lambda agent, who: True
