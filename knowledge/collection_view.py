@@ -83,6 +83,13 @@ class CollectionView:
         found = self._snapshot.chunks(ids.tolist())
         return [found[each] for each in ids.tolist()]
 
+    def documents(self, rows: Sequence[int]) -> list[int]:
+        """Numbers that tell the documents of these rows apart."""
+        documents = np.zeros(len(rows), dtype=np.int64)
+        for part, places, own in self._split(rows):
+            documents[places] = part.documents[own - part.first]
+        return documents.tolist()
+
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """The stored vectors of these rows, shape (rows, dimension)."""
         vectors = np.zeros((len(rows), self.facts.dimension), dtype=np.float32)

@@ -20,6 +20,8 @@ class ListView:
         self._chunks = chunks
         self._vectors = vectors
         self._bags = Bags.of(Entry(n, 0, chunk.embedded) for n, (_, chunk) in enumerate(chunks))
+        numbers: dict[str, int] = {}
+        self._documents = [numbers.setdefault(source, len(numbers)) for source, _ in chunks]
         self._seen = np.ones(len(chunks), dtype=bool)
 
     @classmethod
@@ -61,6 +63,10 @@ class ListView:
     def chunks(self, rows: Sequence[int]) -> list[StoredChunk]:
         """The chunks of these rows, in their order."""
         return [StoredChunk(row, *self._chunks[row]) for row in rows]
+
+    def documents(self, rows: Sequence[int]) -> list[int]:
+        """Numbers that tell the documents of these rows apart."""
+        return [self._documents[row] for row in rows]
 
     def bags(self, rows: Sequence[int]) -> list[frozenset[int]]:
         """The terms of each of these rows, as numbers."""

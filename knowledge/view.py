@@ -48,6 +48,10 @@ class View(Protocol):
         """The chunks of these rows, in their order."""
         ...
 
+    def documents(self, rows: Sequence[int]) -> list[int]:
+        """Numbers that tell the documents of these rows apart."""
+        ...
+
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """The stored vectors of these rows, shape (rows, dimension)."""
         ...

@@ -1,6 +1,6 @@
 """How much each half of the search counts for one query: the formula, and where it comes from.
 
-A row's score is its cosine plus `weight` times its share: BM25 as a part of the best row's. The
+A row is scored by its cosine plus `weight` times its share: BM25 as a part of the best row's. The
 weight is the query's own, since a half that fails must not drag the other down: a fixed one loses
 to the better half on German questions (cosines of an English model) or on questions in other words
 than the answer's (keywords). Knows numbers and the query's words only.

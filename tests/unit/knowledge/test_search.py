@@ -54,6 +54,24 @@ def test_what_only_keywords_find_comes_first_where_vectors_tell_nothing() -> Non
     assert best.explanation.keyword_rank == 1
 
 
+def test_a_page_that_both_halves_speak_for_comes_before_one_of_each() -> None:
+    """The halves find different parts of it."""
+    chunks = [
+        ("words.md", Chunk("", "", "Stop the newsletter: what you wrote to us.", 0, 42)),
+        ("sense.md", Chunk("", "", "Mailing lists can be left.", 0, 26)),
+        ("page.md", Chunk("", "", "Stop the newsletter.", 0, 20)),
+        ("page.md", Chunk("", "", "Choose which letters arrive.", 30, 58)),
+    ]
+    cosines = np.array([0.2, 0.6, 0.2, 0.59], dtype=np.float32)
+    vectors = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1)
+
+    best = retrieve(
+        "stop the newsletter", {"help": ListView(chunks, vectors)}, lambda: np.array([1.0, 0.0]), 3
+    )
+
+    assert [each.source for each in best[:2]] == ["page.md", "sense.md"]
+
+
 def test_chinese_is_carried_by_keywords() -> None:
     nothing = np.zeros(256, dtype=np.float32)
 
