@@ -58,6 +58,23 @@ def test_the_first_add_makes_a_version_and_small_ones_after_it_none(knowledge, a
     assert found(knowledge) == ["a.md", "b.md"]
 
 
+def test_a_version_is_made_when_the_tail_passes_a_twentieth_of_it(shelf, monkeypatch):
+    monkeypatch.setattr("knowledge.publishing.LEAST", 5)
+    help_center = shelf()
+    help_center.put({f"{n}.md": f"words of page {n}" for n in range(200)})
+    first = help_center.publish()
+    tails = []
+    for number in range(200, 212):
+        help_center.put({f"{number}.md": f"words of page {number}"})
+        with locked(help_center.collection.folder):
+            help_center.collection.publish_if_due()
+        contents = help_center.collection.contents()
+        tails.append((contents.tail, contents.facts.version == first))
+
+    assert tails[:10] == [(n, True) for n in range(1, 11)]
+    assert tails[10:] == [(0, False), (1, False)]
+
+
 def test_a_version_is_made_when_enough_was_added_or_removed(knowledge, add, monkeypatch):
     monkeypatch.setattr("knowledge.publishing.LEAST", 3)
     add(a="words", b="words", c="words", d="words", e="words")
