@@ -66,7 +66,7 @@ class Catalog:
         Raises UnknownAgent.
         """
         if name == AUTO:
-            return any(self.may_use(each, principal) for each in self._agents)
+            return bool(self._open_to(principal))
         users = self.find(name).users
         if users is None:
             return principal.member
@@ -86,12 +86,16 @@ class Catalog:
             if not self.may_use(chosen.name, request.principal):
                 raise self._refused(request.principal, f"use the agent '{chosen.name}'")
             return Routed(chosen)
-        open_to = [each for each in self if self.may_use(each.name, request.principal)]
+        open_to = self._open_to(request.principal)
         if not open_to:
             raise self._refused(request.principal, "use any agent here")
         names = [attachment.name for attachment in request.attachments]
         asked = standalone(request.text, history).text
         return self._router.route(open_to, "\n".join([asked, *names]), previous_agent)
+
+    def _open_to(self, principal: Principal) -> list[Agent]:
+        """The agents that may be chosen for someone who names none."""
+        return [each for each in self if each.routed and self.may_use(each.name, principal)]
 
     def _refused(self, principal: Principal, what: str) -> NotAllowed:
         return NotAllowed(

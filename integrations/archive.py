@@ -25,7 +25,7 @@ from typing import IO, Any
 from sqlalchemy import func, select
 
 from knowledge import KnowledgeBase
-from knowledge.knowledge_base import NAME
+from knowledge.folders import NAME
 from llmasos import system
 from llmasos.database import SCHEMA, Database, migrate
 from llmasos.dump import dump, is_empty, load

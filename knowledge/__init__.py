@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from knowledge.documents import Document, Heading, Limits, Loader
     from knowledge.embedding import Embedder, HttpEmbedder, Server
     from knowledge.knowledge_base import KnowledgeBase
-    from knowledge.report import CollectionStats, DocumentInfo, LeftOut, Progress, Report
+    from knowledge.report import CollectionStats, DocumentInfo
     from knowledge.tokens import Tokens
+    from llmasos.upkeep import LeftOut, Progress, Report
 
 __all__ = [
     "CollectionStats",
@@ -31,13 +32,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "documents": ("Document", "Heading", "Limits", "Loader"),
-    "embedding": ("Embedder", "HttpEmbedder", "Server"),
-    "knowledge_base": ("KnowledgeBase",),
-    "report": ("CollectionStats", "DocumentInfo", "LeftOut", "Progress", "Report"),
-    "tokens": ("Tokens",),
+    "knowledge.documents": ("Document", "Heading", "Limits", "Loader"),
+    "knowledge.embedding": ("Embedder", "HttpEmbedder", "Server"),
+    "knowledge.knowledge_base": ("KnowledgeBase",),
+    "knowledge.report": ("CollectionStats", "DocumentInfo"),
+    "knowledge.tokens": ("Tokens",),
+    "llmasos.upkeep": ("LeftOut", "Progress", "Report"),
 }
-_HOMES = {name: f"knowledge.{module}" for module, names in _MODULES.items() for name in names}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ is in a collection but its store's name.
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from pathlib import Path
 
 from knowledge.readers import EVERYONE
 from knowledge.store import Store
-from llmasos.errors import HomeNotWritable, KnowledgeError, StoreDamaged
+from llmasos.errors import CollectionBusy, HomeNotWritable, StoreDamaged
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+"""What a collection, and so its folder, can be called."""
 STORE = "store.db"
 LOCK_SECONDS = 60.0
 
@@ -62,7 +65,7 @@ def delete_collection(folder: Path) -> None:
 def locked(folder: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
     """Be the one writer of a collection; the lock goes with the process, however that ends.
 
-    patience: seconds to wait for another writer. Raises KnowledgeError after them.
+    patience: seconds to wait for another writer. Raises CollectionBusy after them.
     """
     path = folder.with_name(f".{folder.name}.lock")
     with _writing(folder):
@@ -72,10 +75,7 @@ def locked(folder: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
         deadline = time.monotonic() + patience
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
-                raise KnowledgeError(
-                    f"Another process has been writing to collection '{folder.name}' for "
-                    f"{patience:.0f} seconds. Try again when it is done."
-                )
+                raise CollectionBusy(folder.name, patience)
             time.sleep(0.05)
         yield
     finally:

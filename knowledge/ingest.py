@@ -21,10 +21,10 @@ from knowledge.names import Names
 from knowledge.pipeline import ahead
 from knowledge.reader import Reader
 from knowledge.records import Entry, Known
-from knowledge.report import LeftOut, Notify, Progress, Report
 from knowledge.sources import File, Search, too_large
 from llmasos.errors import UnreadableDocument
 from llmasos.settings import KnowledgeSettings
+from llmasos.upkeep import LeftOut, Notify, Progress, Report
 
 BATCH_CHUNKS = 512
 """Chunks after which a batch is committed, or an eighth of the collection if that is more: a
@@ -122,6 +122,14 @@ class Adding:
         if self.collection and self._moves and not dry_run:
             with self.collection.store.write() as draft:
                 draft.move(self._moves)
+
+    def make(self) -> Collection:
+        """The collection; an empty one where there was none."""
+        if self.collection is None:
+            dimension = self._embedder.embed([self._folder.name]).shape[1]
+            create_collection(self._folder, self._embedder.model, dimension)
+            self.collection = Collection(self._folder)
+        return self.collection
 
     def close(self) -> None:
         """Let go of the collection."""

@@ -1,16 +1,15 @@
 """The knowledge base: collections of documents that can be added to and searched.
 
-What agents, the command line and the HTTP API use. It finds collections by name, holds readers'
-rights, and leaves disk to `collection.py` and adding to `ingest.py`. Knows no agent.
+What agents, the command line and the HTTP API use. It leaves finding collections and their
+readers' rights to `shelf.py`, adding to `ingest.py`, ranking to `retrieve.py`, and what is said of
+a collection to `keeping.py`. Knows no agent.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Self
 
 from knowledge.backup import back_up, restore
@@ -19,42 +18,32 @@ from knowledge.collection import Collection, check_dimension
 from knowledge.collection_view import CollectionView
 from knowledge.embedding import Embedder, HttpEmbedder, Vectors
 from knowledge.filters import Filter, Wanted
-from knowledge.folders import collection_exists, delete_collection, identity, locked
-from knowledge.index import EXACT
+from knowledge.folders import collection_exists, delete_collection, locked
 from knowledge.ingest import Adding
-from knowledge.mirroring import SyncOptions, mirror
+from knowledge.keeping import meant, stats_of, versions_of
+from knowledge.mirroring import SyncOptions, forget, mirror, remember
 from knowledge.names import upload_name
 from knowledge.publishing import roll_back
-from knowledge.readers import checked_readers, may_read
+from knowledge.readers import checked_readers
 from knowledge.records import Facts
 from knowledge.reembedding import rebuild
-from knowledge.report import (
-    CollectionStats,
-    DocumentInfo,
-    Notify,
-    Progress,
-    Report,
-    VersionInfo,
-)
+from knowledge.report import CollectionStats, DocumentInfo, VersionInfo
 from knowledge.retrieve import Tuning, retrieve
-from llmasos.errors import (
-    EmbeddingModelChanged,
-    InvalidRequest,
-    StoreDamaged,
-    UnknownCollection,
-    nearest,
-)
-from llmasos.request import Principal
+from knowledge.shelf import Shelf
+from llmasos.errors import EmbeddingModelChanged, InvalidRequest
+from llmasos.request import ADMIN, Principal
 from llmasos.retrieval import Passage
 from llmasos.settings import KnowledgeSettings, Settings
+from llmasos.upkeep import Notify, Progress, Report
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MAX_K = 1_000
 """Most passages of one search."""
 EMBEDDING = 16
 """Queries that are embedded at a time, each beside its own search by keywords."""
-NAMED = 20
-"""Most documents that an error lists."""
+
+
+KEEPERS = f"scope:{ADMIN}"
+"""Who may keep every collection up, whoever may read it."""
 
 
 def _unheard(progress: Progress) -> None:
@@ -75,12 +64,10 @@ class KnowledgeBase:
 
         settings: how documents are read and cut; tuning: how passages are found and judged.
         """
-        self._folder = folder
         self._embedder = embedder
         self._settings = settings or KnowledgeSettings()
         self._usual = tuning or Tuning()
-        self._opened: dict[str, Collection] = {}
-        self._opening = Lock()
+        self._shelf = Shelf(folder, self._settings.keep_versions)
         self._embedding = _threads()
 
     @classmethod
@@ -124,6 +111,41 @@ class KnowledgeBase:
         with self._adding(collection, progress) as adding:
             return mirror(adding, paths, options or SyncOptions())
 
+    def sync_again(self, collection: str, principal: Principal, progress: Notify) -> Report:
+        """Mirror the sources that a collection remembers, and no others: an `upkeep.Upkeep`.
+
+        The principal must be one that may read it, or keep this installation.
+        Raises UnknownCollection, InvalidRequest when it mirrors no source, and what `add` raises.
+        """
+        if not principal.among((KEEPERS,)):
+            self._shelf.require_readable(collection, principal)
+        self._shelf.open(collection)
+        return self.sync(collection, progress=progress)
+
+    def sources(self, collection: str) -> list[str]:
+        """What a collection mirrors: absolute paths, with or without wildcards, and addresses."""
+        with self._shelf.open(collection).store.read() as snapshot:
+            return snapshot.sources()
+
+    def remember(self, collection: str, paths: Sequence[Path | str]) -> list[str]:
+        """Have a collection mirror sources from the next sync on; returns all that it mirrors.
+
+        Nothing is read yet. The collection is made when there is none.
+        Raises InvalidRequest for a path that leads nowhere, EngineError.
+        """
+        _check_list(paths)
+        with self._adding(collection, None) as adding:
+            return remember(adding, paths)
+
+    def forget(self, collection: str, sources: Sequence[str]) -> list[str]:
+        """Mirror these sources no longer; their documents stay. Returns what it still mirrors.
+
+        Raises UnknownCollection, InvalidRequest for one that it does not mirror.
+        """
+        _check_list(sources)
+        with self._shelf.writing(collection) as target:
+            return forget(target, sources)
+
     def upload(self, collection: str, documents: Mapping[str, bytes]) -> Report:
         """Add documents that are no files here; one of the same name takes the place of the old.
 
@@ -140,18 +162,15 @@ class KnowledgeBase:
         sources: of documents, or of folders of them. Raises UnknownCollection, or InvalidRequest
         for a source that is not there; then nothing is removed.
         """
-        self._open(collection)
-        with locked(self._place(collection)):
-            target = self._open(collection)
+        with self._shelf.writing(collection) as target:
             if sources is None:
                 return self._remove_all(collection, target)
-            known = [each.source for each in self.documents(collection)]
-            meant = {each for source in sources for each in _meant(source, known, collection)}
+            gone = meant(sources, self.documents(collection), collection)
             with target.write() as draft:
-                for source in sorted(meant):
+                for source in gone:
                     draft.remove(source)
             target.publish_if_due()
-        return Report(collection=collection, removed=sorted(meant))
+        return Report(collection=collection, removed=gone)
 
     def search(
         self,
@@ -182,8 +201,11 @@ class KnowledgeBase:
             return []
         with ExitStack() as stack:
             views = {
-                name: stack.enter_context(self._view(name, principal, wanted)) for name in names
+                name: stack.enter_context(self._shelf.view(name, principal, wanted))
+                for name in names
             }
+            for name, view in views.items():
+                self._check_model(name, view.facts)
             embedded = self._embedding.submit(self._embedder.embed, [query])
             found = retrieve(
                 query, views, lambda: _checked(embedded.result()[0], views), k, self._tuning(views)
@@ -193,41 +215,15 @@ class KnowledgeBase:
 
     def collections(self) -> list[str]:
         """The names of the collections."""
-        if not self._folder.is_dir():
-            return []
-        return sorted(
-            each.name
-            for each in self._folder.iterdir()
-            if NAME.fullmatch(each.name) and collection_exists(each)
-        )
+        return self._shelf.names()
 
     def documents(self, collection: str) -> list[DocumentInfo]:
         """A collection's documents, by source."""
-        with self._open(collection).store.read() as snapshot:
-            return snapshot.documents()
+        return self._shelf.documents(collection)
 
     def stats(self, collection: str) -> CollectionStats:
         """What a collection holds."""
-        target = self._open(collection)
-        contents = target.contents()
-        with target.store.read() as snapshot:
-            documents, chunks = snapshot.counts()
-        facts, version = contents.facts, contents.version
-        return CollectionStats(
-            collection=collection,
-            documents=documents,
-            chunks=chunks,
-            bytes=_disk_use(target.folder),
-            model=facts.model,
-            dimension=facts.dimension,
-            revision=facts.revision,
-            readers=facts.readers,
-            version=version.name if version else "",
-            index=version.manifest.kind if version else EXACT,
-            recall=version.manifest.recall if version else 1.0,
-            tail=contents.tail,
-            memory=version.manifest.bytes if version else 0,
-        )
+        return stats_of(self._shelf.open(collection))
 
     def set_readers(self, collection: str, readers: Sequence[str]) -> None:
         """Say who may read it: `everyone`, principals, `team:…`, `channel:…`, `group:…`.
@@ -235,8 +231,7 @@ class KnowledgeBase:
         It holds for every search that begins after it.
         """
         said = checked_readers(readers)
-        self._open(collection)
-        with locked(self._place(collection)), self._open(collection).write() as draft:
+        with self._shelf.writing(collection) as target, target.write() as draft:
             draft.set_readers(said)
 
     def set_document_readers(
@@ -249,15 +244,12 @@ class KnowledgeBase:
         Raises UnknownCollection, InvalidRequest.
         """
         said = None if readers is None else checked_readers(readers)
-        self._open(collection)
-        with locked(self._place(collection)):
-            target = self._open(collection)
-            known = [each.source for each in self.documents(collection)]
-            meant = sorted({each for one in sources for each in _meant(one, known, collection)})
+        with self._shelf.writing(collection) as target:
+            found = meant(sources, self.documents(collection), collection)
             with target.write() as draft:
-                draft.set_document_readers(meant, said)
+                draft.set_document_readers(found, said)
             target.publish_if_due()
-        return meant
+        return found
 
     def set_calibration(self, collection: str, calibration: Calibration | None) -> None:
         """Judge the relevance of what is found in it by this; None: by the default.
@@ -265,25 +257,12 @@ class KnowledgeBase:
         It holds for searches in this collection alone that begin after it.
         """
         said = calibration.model_dump_json() if calibration else ""
-        self._open(collection)
-        with locked(self._place(collection)), self._open(collection).write() as draft:
+        with self._shelf.writing(collection) as target, target.write() as draft:
             draft.set_calibration(said)
 
     def versions(self, collection: str) -> list[VersionInfo]:
         """The versions that are kept, the latest first."""
-        with self._open(collection).store.read() as snapshot:
-            current = snapshot.facts().version
-            return [
-                VersionInfo(
-                    name=each.name,
-                    current=each.name == current,
-                    built_at=each.built_at,
-                    documents=len(each.documents),
-                    chunks=each.chunks,
-                    model=snapshot.facts_with(each.vectors).model,
-                )
-                for each in snapshot.versions()
-            ]
+        return versions_of(self._shelf.open(collection))
 
     def rollback(self, collection: str, version: str | None = None) -> CollectionStats:
         """Have the documents of an earlier version again.
@@ -291,9 +270,7 @@ class KnowledgeBase:
         version: its name; None for the last one that differs from what there is. Readers' rights
         stay as they are today. Raises UnknownCollection, UnknownVersion, KnowledgeError.
         """
-        self._open(collection)
-        with locked(self._place(collection)):
-            target = self._open(collection)
+        with self._shelf.writing(collection) as target:
             roll_back(target.folder, target.store, target.keep, version)
         return self.stats(collection)
 
@@ -302,7 +279,7 @@ class KnowledgeBase:
 
         Raises UnknownCollection, InvalidRequest, StoreDamaged, HomeNotWritable.
         """
-        return back_up(self._open(collection).store, Path(path))
+        return back_up(self._shelf.open(collection).store, Path(path))
 
     def restore(
         self, collection: str, path: Path | str, *, replace: bool = False
@@ -312,7 +289,7 @@ class KnowledgeBase:
         Raises InvalidRequest, KnowledgeError for a file that is no sound backup; then nothing is
         changed. Raises HomeNotWritable.
         """
-        folder = self._place(collection)
+        folder = self._shelf.place(collection)
         with locked(folder):
             if collection_exists(folder) and not replace:
                 raise InvalidRequest(
@@ -327,87 +304,34 @@ class KnowledgeBase:
 
         The old vectors serve until the new ones are all there. Raises StoreDamaged, EngineError.
         """
-        self._open(collection)
-        with locked(self._place(collection)):
-            rebuild(self._open(collection), self._embedder, progress or _unheard)
+        with self._shelf.writing(collection) as target:
+            rebuild(target, self._embedder, progress or _unheard)
         return self.stats(collection)
 
     def close(self) -> None:
         """Let go of every collection. The embedder stays its owner's."""
         self._embedding.shutdown()
         self._embedding = _threads()  # none runs until a search comes
-        with self._opening:
-            for each in self._opened.values():
-                each.close()
-            self._opened.clear()
+        self._shelf.close()
 
     @contextmanager
     def _adding(self, collection: str, progress: Notify | None) -> Iterator[Adding]:
         """The means to bring documents into a collection, as its one writer."""
-        folder = self._place(collection)
+        folder = self._shelf.place(collection)
         with locked(folder):
             if collection_exists(folder):
-                self._check_model(collection, self._facts(collection))
+                self._check_model(collection, self._shelf.facts(collection))
             adding = Adding(folder, self._embedder, self._settings, progress or _unheard)
             try:
                 yield adding
             finally:
                 adding.close()
             if collection_exists(folder):
-                self._open(collection).publish_if_due()
-
-    def _place(self, collection: str) -> Path:
-        """Its folder. Raises InvalidRequest for a name that could lead elsewhere."""
-        if not NAME.fullmatch(collection):
-            raise InvalidRequest(
-                f"'{collection}' cannot be a collection's name: 1 to 63 letters, digits, '-', '_' "
-                "or '.', the first a letter or a digit."
-            )
-        return self._folder / collection
-
-    def _open(self, collection: str) -> Collection:
-        """The collection as it is on disk now. Raises UnknownCollection."""
-        folder = self._folder / collection
-        now = identity(folder) if NAME.fullmatch(collection) else None
-        if now is None:
-            raise UnknownCollection(collection, tuple(self.collections()))
-        with self._opening:
-            held = self._opened.get(collection)
-            if held is None or held.identity != now:  # removed and made again since
-                if held is not None:
-                    held.store.close()
-                held = self._opened[collection] = Collection(folder, self._settings.keep_versions)
-            return held
-
-    def _facts(self, collection: str) -> Facts:
-        with self._open(collection).store.read() as snapshot:
-            return snapshot.facts()
-
-    def _known_to(self, principal: Principal) -> tuple[str, ...]:
-        """The names of the collections that the principal may read."""
-        known = []
-        for name in self.collections():
-            with suppress(StoreDamaged, UnknownCollection):
-                if may_read(self._facts(name).readers, principal):
-                    known.append(name)
-        return tuple(known)
+                self._shelf.open(collection).publish_if_due()
 
     def _check_model(self, collection: str, facts: Facts) -> None:
         if facts.model != self._embedder.model:
             raise EmbeddingModelChanged(collection, facts.model, self._embedder.model)
-
-    @contextmanager
-    def _view(
-        self, collection: str, principal: Principal, wanted: Filter
-    ) -> Iterator[CollectionView]:
-        """What the principal may see of a collection; any other does not exist."""
-        with ExitStack() as stack:
-            try:
-                view = stack.enter_context(self._open(collection).view(principal, wanted))
-            except UnknownCollection as error:
-                raise UnknownCollection(collection, self._known_to(principal)) from error
-            self._check_model(collection, view.facts)
-            yield view
 
     def _tuning(self, views: Mapping[str, CollectionView]) -> Tuning:
         """How to search: a collection that is searched alone may have its own calibration."""
@@ -437,26 +361,3 @@ def _checked(vector: Vectors, views: Mapping[str, CollectionView]) -> Vectors:
     for name, view in views.items():
         check_dimension(view.facts.dimension, len(vector), name)
     return vector
-
-
-def _disk_use(folder: Path) -> int:
-    """Bytes of the files below a folder, of those that are still there."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
-
-
-def _meant(source: str, known: list[str], collection: str) -> list[str]:
-    """The documents that a source means: itself, those in that folder, or a passage's own."""
-    if source in known:
-        return [source]
-    inside = [each for each in known if each.startswith(source.rstrip("/") + "/")]
-    page = source.partition("#")[0]
-    if not inside and page not in known:
-        raise InvalidRequest(
-            f"Collection '{collection}' has no document '{source}'."
-            f"{nearest(source, tuple(known[:NAMED]))}"
-        )
-    return inside or [page]

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from knowledge.collection import Collection
 from knowledge.ingest import Adding
 from knowledge.records import Known
-from knowledge.report import LeftOut, Report
-from knowledge.sources import Root, Search
+from knowledge.sources import Root, Search, is_there, lasting
 from llmasos.errors import InvalidRequest
+from llmasos.upkeep import LeftOut, Report
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,40 @@ def mirror(adding: Adding, given: Sequence[Path | str], options: SyncOptions) ->
     if not options.dry_run:
         _finish(adding, removed, search.roots)
     return adding.report
+
+
+def remember(adding: Adding, given: Sequence[Path | str]) -> list[str]:
+    """Have a collection mirror these as well, from the next time on; returns all that it mirrors.
+
+    Raises InvalidRequest for a path that leads nowhere.
+    """
+    new = [lasting(each) for each in given]
+    for each in new:
+        if not is_there(each):
+            raise InvalidRequest(f"There is no file or folder {each}.")
+    with adding.make().store.write() as draft:
+        sources = sorted({*draft.sources(), *new})
+        draft.remember(sources)
+    return sources
+
+
+def forget(collection: Collection, given: Sequence[str]) -> list[str]:
+    """Mirror these no longer; their documents stay. Returns what it still mirrors.
+
+    Raises InvalidRequest for one that it does not mirror.
+    """
+    with collection.store.write() as draft:
+        known = draft.sources()
+        gone = {each if each in known else lasting(each) for each in given}
+        if unknown := sorted(gone.difference(known)):
+            mirrored = ", ".join(known) or "none"
+            raise InvalidRequest(
+                f"Collection '{collection.folder.name}' mirrors no source '{unknown[0]}'. "
+                f"It mirrors: {mirrored}."
+            )
+        sources = [each for each in known if each not in gone]
+        draft.remember(sources)
+    return sources
 
 
 def _remembered(adding: Adding) -> list[str]:

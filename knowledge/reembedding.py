@@ -8,7 +8,7 @@ from knowledge.collection import Collection
 from knowledge.embedding import Embedder
 from knowledge.publishing import publish
 from knowledge.records import StoredChunk
-from knowledge.report import Notify, Progress
+from llmasos.upkeep import Notify, Progress
 
 PIECE = 256
 """Chunks that are embedded between two words on the progress."""

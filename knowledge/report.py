@@ -1,49 +1,6 @@
-"""What is said of collections: what an add did, what a collection holds."""
-
-from collections.abc import Callable
+"""What is said of collections: what one holds. What was done to it stands in `llmasos.upkeep`."""
 
 from pydantic import BaseModel, ConfigDict
-
-
-class LeftOut(BaseModel):
-    """A file that is not in the collection as it is, and why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    source: str
-    """The path or address as it was given, or the file below it."""
-    reason: str
-
-
-class Report(BaseModel):
-    """What was done to a collection, by source."""
-
-    collection: str
-    added: list[str] = []
-    changed: list[str] = []
-    unchanged: list[str] = []
-    moved: dict[str, str] = {}
-    """The new source of a document whose file was moved or renamed, and the old one."""
-    removed: list[str] = []
-    failed: list[LeftOut] = []
-    """What could not be read; what was there of it stays."""
-    skipped: list[LeftOut] = []
-    """What lies in the folders and was not meant: no loader reads it, or `.gitignore` names it."""
-
-
-class Progress(BaseModel):
-    """How far a long work is."""
-
-    model_config = ConfigDict(frozen=True)
-
-    done: int
-    total: int
-    source: str
-    """What is being worked on."""
-
-
-Notify = Callable[[Progress], None]
-"""Who wants to know how far a work is."""
 
 
 class DocumentInfo(BaseModel):

@@ -18,9 +18,9 @@ from knowledge.ignoring import Ignored
 from knowledge.loaders.archive import SUFFIX as ARCHIVE
 from knowledge.pages import fetch, is_url
 from knowledge.reader import Reader
-from knowledge.report import LeftOut
 from llmasos.errors import InvalidRequest, UnreadableDocument
 from llmasos.settings import KnowledgeSettings
+from llmasos.upkeep import LeftOut
 
 WILD = re.compile(r"[*?\[]")
 INSIDE = "!/"
@@ -82,12 +82,11 @@ class Search:
     def take(self, given: Path | str) -> None:
         """Take what a path or address means. Raises InvalidRequest beyond the limit on files."""
         closed = len(self.failed)
-        name = str(given)
+        name = lasting(given)
         try:
             if is_url(name):
                 self._take_page(name)
             else:
-                name = os.path.abspath(Path(given).expanduser())
                 self._take_path(Path(name))
         except UnreadableDocument as error:
             self._fail(name, error.reason)
@@ -202,6 +201,16 @@ class Search:
 
     def _fail(self, source: str, reason: str) -> None:
         self.failed.append(LeftOut(source=source, reason=reason))
+
+
+def lasting(given: Path | str) -> str:
+    """What a path or address is called wherever it is asked from."""
+    return str(given) if is_url(str(given)) else os.path.abspath(Path(given).expanduser())
+
+
+def is_there(source: str) -> bool:
+    """Whether a lasting path leads to something; addresses and wildcards may at any time."""
+    return is_url(source) or bool(WILD.search(source)) or Path(source).exists()
 
 
 def too_large(size: int, settings: KnowledgeSettings) -> str:

@@ -45,7 +45,9 @@ class Agent:
     checked: show only text that passed its checks; by default true when it has knowledge.
     output: a Pydantic model; the answer is then an object of it, as JSON.
     limits: what one run of it may use.
-    users: who may use it (principals, `team:…`, `channel:…`, `group:…`); None: every member.
+    users: who may use it (principals, `team:…`, `channel:…`, `group:…`, `scope:…` of an API key);
+        None: every member.
+    routed: whether the router may choose it; else it must be named.
     reviewers: who must grant an answer of it before anyone sees it (as `users`, and `asker`).
     flow: its own generator function over a `Turn`; None is the declared agents' flow.
 
@@ -65,6 +67,7 @@ class Agent:
     output: type[BaseModel] | None = None
     limits: RunLimits = field(default_factory=RunLimits)
     users: Sequence[str] | None = None
+    routed: bool = True
     reviewers: Sequence[str] = ()
     flow: Flow | None = None
 

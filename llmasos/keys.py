@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, or_, select, update
 
+from llmasos import request
 from llmasos.database import Database
 from llmasos.errors import InvalidRequest, KeyRefused, StateError, UnknownKey
 from llmasos.tables import keys
@@ -43,14 +44,14 @@ class Scope(StrEnum):
     KNOWLEDGE_READ = "knowledge:read"
     """Search the collections that everyone may read, or that name the key; list what they hold."""
     KNOWLEDGE_WRITE = "knowledge:write"
-    """Read them, add documents to them and remove them."""
+    """Read them, add documents to them, remove them, and have their sources mirrored."""
     DELIVER = "deliver"
     """Have answers brought to Slack channels and URLs (`reply_to`)."""
     ACT_AS = "act-as"
     """Ask and search on behalf of anybody whom a request names."""
     METRICS = "metrics"
     """Read `/metrics`, and the reasons in `/readyz`."""
-    ADMIN = "admin"
+    ADMIN = request.ADMIN
     """All of these."""
 
     def covers(self, wanted: "Scope") -> bool:

@@ -15,6 +15,8 @@ from llmasos.generation import Message
 
 AUTO = "auto"
 """The agent name that means: let the router choose."""
+ADMIN = "admin"
+"""The scope that covers all others."""
 
 
 class Queue(StrEnum):
@@ -49,9 +51,12 @@ class Principal(BaseModel):
     """The groups they are in."""
     member: bool = True
     """False for a guest from another organisation (Slack Connect)."""
+    scopes: tuple[str, ...] = ()
+    """What their API key may be used for. Of what a request names, only those count that the
+    caller has."""
 
     def among(self, people: Collection[str]) -> bool:
-        """Whether a list of principals, `team:…`, `channel:…` and `group:…` names them.
+        """Whether a list of principals, `team:…`, `channel:…`, `group:…`, `scope:…` names them.
 
         A guest from another organisation must be named as such.
         """
@@ -59,10 +64,13 @@ class Principal(BaseModel):
             return True
         ways = {f"team:{self.team}", f"channel:{self.channel}"}
         ways |= {f"group:{group}" for group in self.groups}
+        ways |= {f"scope:{scope}" for scope in self.scopes}
+        if ADMIN in self.scopes:
+            ways |= {each for each in people if each.startswith("scope:")}
         return self.member and not ways.isdisjoint(people)
 
 
-LOCAL = Principal(id="local", name="local")
+LOCAL = Principal(id="local", name="local", scopes=(ADMIN,))
 """Whoever uses this machine."""
 
 

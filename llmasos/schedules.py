@@ -15,7 +15,7 @@ from llmasos import cron
 from llmasos.database import Database
 from llmasos.errors import UsageError
 from llmasos.jobs import Jobs
-from llmasos.request import Principal, Queue, Request
+from llmasos.request import ADMIN, Principal, Queue, Request
 from llmasos.settings import ScheduleSettings
 from llmasos.tables import schedules
 
@@ -99,7 +99,9 @@ def _submit(jobs: Jobs, schedule: ScheduleSettings, due_at: float) -> None:
     request = Request(
         agent=schedule.agent,
         text=schedule.text,
-        principal=Principal(id=f"schedule:{schedule.name}", name=schedule.name),
+        principal=Principal(
+            id=f"schedule:{schedule.name}", name=schedule.name, scopes=(ADMIN,)
+        ),  # whoever keeps this installation has set it
         reply_to=schedule.reply_to,
         queue=Queue.BATCH,
         idempotency_key=f"schedule:{schedule.name}:{int(due_at)}",

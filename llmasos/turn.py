@@ -23,6 +23,7 @@ from llmasos.retrieval import Passage, Retriever
 from llmasos.sandbox import Sandbox
 from llmasos.settings import GuardSettings
 from llmasos.tools import Tool
+from llmasos.upkeep import Upkeep
 
 
 class ToolJournal(Protocol):
@@ -109,6 +110,8 @@ class Turn:
     """What this run may use, once it has begun."""
     alternatives: tuple[str, ...] = ()
     """Agents that may be meant instead: nothing in the message said clearly which."""
+    upkeep: Upkeep | None = None
+    """Who keeps collections as their sources are; None: nobody here."""
     checkpoint: Callable[[], None] = field(default=_go_on)
     """Call it in long work: raises JobCancelled, DeadlineExceeded or LeaseLost."""
 

@@ -75,6 +75,8 @@ class AgentRun:
         journal = DatabaseJournal(means.database, job.id, self._claim.attempt)
         turn = means.turns.begin(job, memory, journal, self._hold.checkpoint, self._usage)
         agent = turn.agent
+        if "seconds" in agent.limits.model_fields_set:  # an agent of long work says so
+            self._hold.allow(agent.limits.seconds)
         self._audience.chosen(agent.name)
         transcript = Transcript(
             agent.name,

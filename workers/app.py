@@ -114,7 +114,7 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
 
     fleet = Fleet(settings)
     mcp = McpServers(settings.mcp)
-    equipment = Equipment(fleet, mcp, knowledge, Sandbox(), settings.guards)
+    equipment = Equipment(fleet, mcp, knowledge, Sandbox(), settings.guards, knowledge)
     turns = CatalogTurns(catalog, Conversations(database), equipment)
     means = Means(
         database=database,

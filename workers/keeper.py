@@ -30,6 +30,12 @@ class Hold:
         self.closing = False
         """Set before the write that lets the job go: then it is not ours, and not lost either."""
 
+    def allow(self, seconds: float) -> None:
+        """Let it run for so long, where that is longer."""
+        if seconds > self.seconds:
+            self.deadline += seconds - self.seconds
+            self.seconds = seconds
+
     def checkpoint(self) -> None:
         """Raises JobCancelled, DeadlineExceeded or LeaseLost when the work must stop."""
         if self.reason is not None:

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from llmasos.errors import (
+    CollectionBusy,
     DatabaseUnavailable,
     EngineError,
     EngineOverloaded,
@@ -20,6 +21,7 @@ WORTH_ANOTHER_TRY: tuple[type[Exception], ...] = (
     EngineUnavailable,
     EngineOverloaded,
     GenerationFailed,
+    CollectionBusy,
     DatabaseUnavailable,
     HomeNotWritable,
     ConnectionError,

@@ -19,6 +19,7 @@ from llmasos.retrieval import Retriever
 from llmasos.sandbox import Sandbox
 from llmasos.settings import GuardSettings
 from llmasos.turn import Memory, ToolJournal, Turn
+from llmasos.upkeep import Upkeep
 from llmasos.wire import watched
 
 
@@ -43,6 +44,7 @@ class Equipment:
     retriever: Retriever
     sandbox: Sandbox
     guards: GuardSettings
+    upkeep: Upkeep | None = None
 
 
 class CatalogTurns:
@@ -83,6 +85,7 @@ class CatalogTurns:
             others=Colleagues(self._colleague),
             job_id=job.id,
             alternatives=routed.alternatives,
+            upkeep=self._means.upkeep,
             checkpoint=checkpoint,
         )
         return self._equipped(turn, agent)

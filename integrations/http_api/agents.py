@@ -11,8 +11,9 @@ from integrations.http_api import refusals
 from integrations.http_api.callers import Caller, Runs
 from integrations.http_api.doors import Here, short
 from integrations.http_api.shapes import EVENTS, JOB, AgentsShape
-from integrations.http_api.streams import MEDIA_TYPE, Waiting
+from integrations.http_api.streams import MEDIA_TYPE, Following, Waiting
 from llmasos.errors import InvalidRequest
+from llmasos.jobs import Submitted
 from llmasos.keys import Scope
 from llmasos.request import Attachment, Principal, Queue, conversation_of
 from llmasos.request import Request as Message
@@ -128,7 +129,11 @@ async def run(
     With `Accept: text/event-stream` the job's events are streamed.
     """
     message = body.message(name, caller, wanted.idempotency_key)
-    submitted = await short(doors.jobs.submit, message)
+    return await told(await short(doors.jobs.submit, message), wanted, following)
+
+
+async def told(submitted: Submitted, wanted: How, following: Following) -> Response:
+    """What became of a message, as it is wanted: the job, its end, or its events."""
     job = submitted.job
     place = f"/v1/jobs/{job.id}"
     if MEDIA_TYPE in wanted.accept:

@@ -48,7 +48,10 @@ class Caller:
 
     def on_behalf_of(self, named: Principal | None) -> Principal:
         """With whose rights a request is done: whom it names, if the caller may act for others."""
-        return named if named is not None and self.may(Scope.ACT_AS) else self.principal
+        if named is None or not self.may(Scope.ACT_AS):
+            return self.principal
+        own = tuple(each for each in Scope if each in named.scopes and self.may(each))
+        return named.model_copy(update={"scopes": own})
 
     def check_job(self, job: Job, wanted: Scope) -> Job:
         """The job, if it is the caller's own or the scope covers all jobs.
@@ -81,7 +84,7 @@ class Callers:
                 raise KeyRefused("the header Authorization does not have the form `Bearer KEY`")
             if self._keys.any():
                 key = self._keys.check(text.strip())
-                principal = Principal(id=f"key:{key.name}", name=key.name)
+                principal = Principal(id=f"key:{key.name}", name=key.name, scopes=key.scopes)
                 return Caller(principal, key.scopes)
         elif self._keys.any():
             raise KeyRefused("none was sent")

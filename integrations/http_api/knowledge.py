@@ -5,20 +5,26 @@ Callers see the collections that they may read; the others do not exist for them
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
+from agents.knowledge_sync import request_to
 from integrations.app import Doors
 from integrations.http_api import refusals
+from integrations.http_api.agents import Wanted, once, told
 from integrations.http_api.callers import Reads, Writes
 from integrations.http_api.cursors import Cursor, Limit, cursor_of, place_of
 from integrations.http_api.doors import Here, short, upload
+from integrations.http_api.shapes import EVENTS, JOB
+from integrations.http_api.streams import Waiting
 from knowledge.readers import may_read
-from knowledge.report import CollectionStats, DocumentInfo, Report
+from knowledge.report import CollectionStats, DocumentInfo
 from llmasos.errors import InvalidRequest, StoreDamaged, UnknownCollection, UnreadableDocument
+from llmasos.jobs import Submitted
 from llmasos.request import Principal
 from llmasos.retrieval import Passage
+from llmasos.upkeep import Report
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], responses=refusals.described(404))
 
@@ -182,6 +188,37 @@ async def remove(
 async def remove_one(doors: Here, caller: Writes, collection: str, source: str) -> Report:
     """Remove one document, or a folder of them, by its source."""
     return await remove(doors, caller, collection, [source])
+
+
+@router.post(
+    "/{collection}/sync",
+    status_code=202,
+    responses={
+        202: JOB,
+        200: {"description": "The finished or earlier job, or its events.", **JOB, **EVENTS},
+        **refusals.described(409),
+    },
+)
+async def sync(
+    doors: Here, caller: Writes, collection: str, wanted: Wanted, following: Waiting
+) -> Response:
+    """Have a job mirror the sources that the collection remembers; no others can be named.
+
+    The job is the caller's own: a key with the scope `run` can follow and cancel it. `wait` and
+    `Accept` are as for running an agent.
+    """
+
+    def submitted() -> Submitted:
+        _check_readable(doors, caller.principal, collection)
+        if not doors.knowledge.sources(collection):
+            raise InvalidRequest(
+                f"Collection '{collection}' mirrors no source. Whoever keeps this installation "
+                f"names one: llmasos knowledge sources {collection} --add SOURCE"
+            )
+        key = once(caller, wanted.idempotency_key)
+        return doors.jobs.submit(request_to(collection, caller.principal, key))
+
+    return await told(await short(submitted), wanted, following)
 
 
 async def _sent(request: Request) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ from llmasos import errors
 from llmasos.errors import (
     AlreadyDecided,
     BudgetSpent,
+    CollectionBusy,
     DeadlineExceeded,
     DownloadFailed,
     EngineError,
@@ -69,6 +70,7 @@ STATUSES: tuple[tuple[type[LLMasOSError], int], ...] = (
     (UsageError, 400),
     (StateError, 503),
     (EngineError, 503),
+    (CollectionBusy, 503),
     (DownloadFailed, 503),
 )
 """The status of each kind of error, the most special first; any other is a 500."""

@@ -17,7 +17,8 @@
     ├── ModelError            a model's files
     │   └── ModelMissing, WrongHash, DownloadFailed, GatedModel, ModelTooLarge, NotAModel
     ├── KnowledgeError        documents and indexes
-    │   └── UnreadableDocument, StoreDamaged, IndexDamaged, EmbeddingModelChanged
+    │   └── UnreadableDocument, StoreDamaged, IndexDamaged, CollectionBusy,
+    │       EmbeddingModelChanged
     ├── StateError            what the system stands on
     │   └── DatabaseUnavailable, SchemaMismatch, BrokerUnavailable, HomeNotWritable, DumpUnfit,
     │       BackupUnfit
@@ -75,6 +76,7 @@ from llmasos.errors.jobs import (
 from llmasos.errors.state import (
     BackupUnfit,
     BrokerUnavailable,
+    CollectionBusy,
     DatabaseUnavailable,
     DumpUnfit,
     EmbeddingModelChanged,
@@ -132,6 +134,7 @@ __all__ = [
     "ChannelError",
     "ChannelRefused",
     "ChannelUnavailable",
+    "CollectionBusy",
     "DatabaseUnavailable",
     "DeadlineExceeded",
     "DownloadFailed",

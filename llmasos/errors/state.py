@@ -48,6 +48,20 @@ class IndexDamaged(KnowledgeError):
         )
 
 
+class CollectionBusy(KnowledgeError):
+    """Another process has been writing to a collection for as long as this one would wait."""
+
+    def __init__(self, collection: str, seconds: float) -> None:
+        super().__init__(collection, seconds)
+        self.collection, self.seconds = collection, seconds
+
+    def message(self) -> str:
+        return (
+            f"Another process has been writing to collection '{self.collection}' for "
+            f"{self.seconds:.0f} seconds. Try again when it is done."
+        )
+
+
 class EmbeddingModelChanged(KnowledgeError):
     """A collection was built with another embedding model than the one in force."""
 

@@ -39,6 +39,7 @@ def test_a_due_time_makes_one_job_however_many_look(jobs: Jobs, make: Make) -> N
     (job,) = jobs.list()
     assert (job.request.text, job.request.queue) == ("News?", Queue.BATCH)
     assert job.request.principal.id == "schedule:digest"
+    assert job.request.principal.among(["scope:knowledge:write"])
     assert job.request.reply_to == ("test:a",)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,3 +214,22 @@ def test_a_taken_port_is_named_with_its_setting(make_up: Callable[..., Any]) -> 
     assert ended.returncode == 2
     assert f"Port {port}" in ended.stderr
     assert "web.port" in ended.stderr
+
+
+def test_a_job_that_mirrors_a_folder_outlives_its_worker(up: Any, tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.md").write_text(f"# Page {number}\n\nWords of page {number}.\n")
+    assert up.run("knowledge", "sources", "manual", "--add", str(tmp_path)).returncode == 0
+    job = up.http("POST", "/v1/knowledge/manual/sync").json()
+
+    def now() -> Any:
+        return up.http("GET", f"/v1/jobs/{job['id']}").json()
+
+    up.until(lambda: now()["status"] != "queued")
+    os.kill(up.running.pids["worker-1"], signal.SIGKILL)
+    done = up.until(lambda: now()["finished_at"] and now(), seconds=120)
+    again = up.run("knowledge", "sync", "manual", "--job")
+
+    assert done["status"] == "succeeded", done["error"]
+    assert done["reply"]["output"]["added"] + done["reply"]["output"]["unchanged"] == 300
+    assert again.stdout == "manual: 300 unchanged\n"

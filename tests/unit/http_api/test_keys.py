@@ -96,6 +96,7 @@ NEEDS = [
     ("POST", "/v1/knowledge/help/documents", "knowledge:write"),
     ("DELETE", "/v1/knowledge/help/documents?source=a", "knowledge:write"),
     ("DELETE", "/v1/knowledge/help/documents/a", "knowledge:write"),
+    ("POST", "/v1/knowledge/help/sync", "knowledge:write"),
     ("GET", "/metrics", "metrics"),
 ]
 
@@ -156,6 +157,19 @@ def test_the_key_is_the_principal_unless_it_may_act_for_others(desk: Any, caller
     assert anns_request.principal.id == "slack:T1:U1"
     assert [job["id"] for job in front.get("/v1/jobs").json()["jobs"]] == [for_ann]
     assert shop.get(f"/v1/jobs/{for_ann}").status_code == 404
+
+
+def test_who_acts_for_others_lends_them_no_scope_that_it_lacks(desk: Any, caller: Any) -> None:
+    boss = {"id": "local", "scopes": ["admin", "run", "no such scope"]}
+    front = caller("run", "act-as", name="front")
+
+    asked = ask(front, principal=boss)
+    refused = front.post(
+        "/v1/agents/knowledge_sync/runs", json={"text": "help-center", "principal": boss}
+    )
+
+    assert desk.doors.jobs.find(asked.json()["id"]).request.principal.scopes == ("run",)
+    assert refused.status_code == 403
 
 
 def test_only_who_may_deliver_has_answers_brought_elsewhere(caller: Any) -> None:

@@ -187,3 +187,20 @@ def make_damage(desk: Any, knowledge: KnowledgeBase) -> Callable[[str], None]:
                 path.write_bytes(b"no database" * 1000)
 
     return damage
+
+
+def test_a_collection_is_mirrored_by_a_job_of_the_caller(
+    http: TestClient, knowledge: KnowledgeBase, tmp_path: Path
+) -> None:
+    refused = http.post("/v1/knowledge/help-center/sync")
+    knowledge.remember("help-center", [tmp_path / "documents"])
+
+    taken = http.post("/v1/knowledge/help-center/sync", headers={"idempotency-key": "1"})
+    again = http.post("/v1/knowledge/help-center/sync", headers={"idempotency-key": "1"})
+
+    assert (refused.status_code, taken.status_code, again.status_code) == (422, 202, 200)
+    assert "knowledge sources help-center --add" in refused.json()["detail"]
+    assert (taken.json()["agent"], taken.json()["status"]) == ("knowledge_sync", "queued")
+    assert again.json()["id"] == taken.json()["id"]
+    assert taken.headers["location"] == f"/v1/jobs/{taken.json()['id']}"
+    assert http.post("/v1/knowledge/nowhere/sync").status_code == 404

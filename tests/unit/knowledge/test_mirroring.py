@@ -157,3 +157,37 @@ def test_an_upload_takes_the_place_of_the_one_before_it(knowledge):
 
     assert (first.added, [each.source for each in first.failed]) == (["faq/a.md"], ["upload:b.pdf"])
     assert (second.changed, sources(knowledge)) == (["faq/a.md"], ["faq/a.md"])
+
+
+def test_sources_are_remembered_listed_and_forgotten(knowledge, docs, write):
+    notes = write("notes.md", "# Notes\n\nThese are words.\n")
+
+    knowledge.remember("help", [docs, notes])
+    before = sources(knowledge)
+    knowledge.sync("help")
+    left = knowledge.forget("help", [str(notes)])
+    notes.unlink()
+    report = knowledge.sync("help")
+
+    assert before == []
+    assert left == knowledge.sources("help") == [str(docs)]
+    assert report.removed == []
+    assert "notes.md" in sources(knowledge)
+
+
+def test_a_source_that_leads_nowhere_is_not_remembered(knowledge, docs):
+    with pytest.raises(InvalidRequest, match="no file or folder"):
+        knowledge.remember("help", [docs / "nowhere"])
+    knowledge.remember("help", [docs / "*.md"])
+    with pytest.raises(InvalidRequest, match="mirrors no source"):
+        knowledge.forget("help", [str(docs)])
+
+
+def test_what_hears_of_the_progress_can_end_the_work(knowledge, docs):
+    def stop(progress):
+        raise RuntimeError(progress.source)
+
+    with pytest.raises(RuntimeError, match=r"docs/a\.md"):
+        knowledge.sync("help", [docs], progress=stop)
+
+    assert knowledge.sync("help", [docs]).added == ["docs/a.md", "docs/b.md", "docs/c.md"]

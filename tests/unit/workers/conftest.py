@@ -12,6 +12,7 @@ from llmasos.agent import Agent
 from llmasos.bus import MemoryBus
 from llmasos.database import Database, migrate
 from llmasos.jobs import Job, Jobs
+from llmasos.limits import RunLimits
 from llmasos.llm import LLM
 from llmasos.request import Request
 from llmasos.sandbox import Sandbox
@@ -62,11 +63,13 @@ class Bench:
         checked: bool = False,
         reviewers: tuple[str, ...] = (),
         deadline: float = 60.0,
+        may_take: RunLimits | None = None,
         limits: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> Runner:
         """A worker whose agent does this."""
         agent = Agent(name="echo", flow=flow, checked=checked, reviewers=reviewers)
+        agent = agent.with_changes(limits=may_take or agent.limits)
         wide = JobSettings(**{"deadline_seconds": deadline, **(limits or {})})
         means = Means(
             database=self.database,

@@ -17,6 +17,7 @@ from llmasos.errors import (
 )
 from llmasos.events import Failure, Reply, Restarted, Status, Token
 from llmasos.jobs import JobStatus
+from llmasos.limits import RunLimits
 
 
 def echo(turn: Any) -> Any:
@@ -291,6 +292,18 @@ def test_a_job_past_its_deadline_is_failed_without_its_threads_consent(bench: An
     assert found.error.type == "DeadlineExceeded"
     assert bench.jobs.find(job).status == JobStatus.FAILED
     assert len(bench.channel.texts()) == 1
+
+
+def test_an_agent_of_long_work_may_say_how_long_it_takes(bench: Any) -> None:
+    def slow(turn: Any) -> Any:
+        time.sleep(2.5)  # the deadline is seen at a beat
+        yield Reply(text="in time")
+
+    job = bench.submit()
+    runner = bench.runner(slow, deadline=0.3, may_take=RunLimits(seconds=60))
+    runner.work()
+
+    assert bench.finished(job).reply.text == "in time"
 
 
 def test_a_long_job_keeps_its_lease(bench: Any) -> None:
