@@ -1,13 +1,16 @@
 """Searching for code that passes: several versions, each tried in the sandbox, and the best kept.
 
 The first is what the model finds likeliest. The next ones are sampled, or repairs with the error in
-view, until one passes or the effort is spent. Start reading at `searched`.
+view, until one passes or the effort is spent. A function that the request begins is gone on with:
+that costs few tokens, and a small model does it better than it follows instructions. Start reading
+at `searched`.
 """
 
 import ast
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from agents.code_patch import Placed, completed, placed
@@ -37,7 +40,7 @@ FEWEST = 32
 """Tokens below which no further version is begun."""
 FIRST_TRIES = 2
 """Versions that are sampled when the first answer has no code."""
-Step = Literal["repair", "sample"]
+Step = Literal["ask", "continue", "repair", "sample"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,14 @@ class Effort:
 
     steps: tuple[Step, ...] = ("repair", "sample", "sample", "repair", "sample")
     """What is done in turn while nothing passes."""
+    begun_steps: tuple[Step, ...] = (
+        *("continue", "continue", "continue", "ask"),
+        *("continue",) * 8,
+        *("repair", "sample"),
+    )
+    """The same for a function that the request begins."""
+    body_tokens: int = 200
+    """Tokens of the rest of such a function."""
     tokens: int = 2_000
     """Tokens that the model may write for one request, all versions together."""
 
@@ -71,6 +82,8 @@ class Search:
 
     def first(self) -> tuple[str, str]:
         """Language and code of the likeliest answer, or of the next ones where that has no code."""
+        if code := self._continued(self.turn.agent.options):
+            return "python", code
         language, code = self._block(self.messages, self.turn.agent.options)
         for number in range(1, 1 + FIRST_TRIES):
             if code or self._left < FEWEST:
@@ -89,7 +102,8 @@ class Search:
             self.given = replace(self.given, checks=self._own_checks(code), own=True)
         yield turn.status(say("code_running", turn.text))
         written, versions = [code], [self._version(code)]
-        for number, step in enumerate(self.effort.steps, start=1):
+        steps = self.effort.begun_steps if self._header else self.effort.steps
+        for number, step in enumerate(steps, start=1):
             best = versions[0]
             if best.trial.passed or self._left < FEWEST:
                 break
@@ -97,7 +111,7 @@ class Search:
                 continue  # the check may be what is wrong
             status = "code_repairing" if step == "repair" else "code_sampling"
             yield turn.status(say(status, turn.text))
-            code = self._repair(best) if step == "repair" else self._sample(number)
+            code = self._next(step, number, best)
             if code and code not in written:
                 written.append(code)
                 versions.append(self._version(code))
@@ -118,6 +132,26 @@ class Search:
             place = Placed(named_as_asked(code, given.checks))
         return Version(place, tried(self.turn, place.code, given))
 
+    @cached_property
+    def _header(self) -> str:
+        """The function that the request begins, up to where the model goes on with it.
+
+        Without the last line's end: that is the beginning of the first token of what follows.
+        """
+        return header_in(self.turn.text).rstrip()
+
+    def _next(self, step: Step, number: int, best: Version) -> str:
+        """The code that a step gives; empty when it gives no Python."""
+        match step:
+            case "ask":
+                return self._python(self.messages, self.turn.agent.options)
+            case "continue":
+                return self._continued(self._sampled(number))
+            case "repair":
+                return self._repair(best)
+            case "sample":
+                return self._sample(number)
+
     def _repair(self, version: Version) -> str:
         """The code again, written with the error in view; empty when that is no Python."""
         llm, options = self.turn.llm, self.turn.agent.options
@@ -132,22 +166,29 @@ class Search:
         return self._python([*self.messages[:1], again], options)
 
     def _sample(self, number: int) -> str:
-        """Another version: every second one goes on from the function that the request begins."""
-        options = self.turn.agent.options.merged(
-            {"temperature": min(1.0, 0.3 + 0.1 * number), "top_p": 0.95, "seed": number}
-        )
-        header = header_in(self.turn.text)
-        return (
-            self._continued(header, options)
-            if header and number % 2
-            else self._python(self.messages, options)
+        """Another answer."""
+        return self._python(self.messages, self._sampled(number))
+
+    def _sampled(self, number: int) -> Options:
+        """Options for another version: the later, the more unlike the likeliest."""
+        return self.turn.agent.options.merged(
+            {"temperature": min(0.8, 0.3 + 0.1 * number), "top_p": 0.95, "seed": number}
         )
 
-    def _continued(self, header: str, options: Options) -> str:
-        """A function that the model finishes: it is stopped where the next thing begins."""
-        stream = self.turn.llm.stream_text(header, **self._sampling(options))
-        text = header + _body(self._read(stream, lambda text: _body(text) != text))
-        return text if parses(text) else ""
+    def _continued(self, options: Options) -> str:
+        """The function that the request begins, finished; empty when there is none or it fails.
+
+        The model is stopped where the next thing begins.
+        """
+        if not self._header:
+            return ""
+        most = min(self.effort.body_tokens, options.max_new_tokens)
+        options = options.merged({"max_new_tokens": most})
+        stream = self.turn.llm.stream_text(self._header, **self._sampling(options))
+        body = body_of(self._read(stream, lambda text: body_of(text) != text))
+        while body.strip() and not parses(self._header + body):  # it may be broken off
+            body = body.rstrip().rpartition("\n")[0]
+        return f"{self._header}{body.rstrip()}\n" if body.strip() else ""
 
     def _python(self, messages: list[Message], options: Options) -> str:
         language, code = self._block(messages, options)
@@ -195,7 +236,7 @@ class Search:
         return text
 
 
-def _body(text: str) -> str:
+def body_of(text: str) -> str:
     """The indented lines that a text begins with."""
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines):

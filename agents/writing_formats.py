@@ -1,6 +1,7 @@
-"""A piece of writing as a file, in the format that a message names: Markdown or HTML.
+"""A piece of writing as a file, in the format that a message names: Markdown, HTML or DOCX.
 
-The model writes Markdown; HTML in it is shown and never taken for markup. Start at `files_of`.
+The model writes Markdown; HTML in it is shown and never taken for markup. `writing_docx.py` makes
+the Word document. Start at `files_of`.
 """
 
 import re
@@ -8,14 +9,16 @@ from html import escape
 
 from markdown_it import MarkdownIt
 
+from agents.writing_docx import MEDIA_TYPE, document
 from llmasos.events import Artifact
 from llmasos.language.words import is_chinese
 
 HEAD = 400
 """Characters of a message in which a format is named."""
+_FORMAT = r"(html\b|markdown\b|docx\b|(?:ms |microsoft )?(?-i:Word)\b(?!-))"
 _NAMED = re.compile(
-    r"\b(?:as|in|into|to)\s+(?:an?\s+)?(html|markdown)\b|\b(html|markdown)\s+(?:file|page|document)\b"
-    r"|(html|markdown)\s*(?:格式|文件|网页|文档)",
+    rf"\b(?:as|in|into|to)\s+(?:an?\s+)?{_FORMAT}|\b{_FORMAT}\s+(?:file|page|document)\b|\.(docx)\b"
+    rf"|(html|markdown|docx|word)\s*(?:格式|文件|网页|文档)",
     re.IGNORECASE,
 )
 _PAGE = """<!doctype html>
@@ -32,9 +35,14 @@ def files_of(message: str, text: str) -> tuple[Artifact, ...]:
     found = _NAMED.search(message[:HEAD])
     if not found:
         return ()
-    if next(filter(None, found.groups())).lower() == "markdown":
-        return (Artifact(name="text.md", media_type="text/markdown", text=f"{text.strip()}\n"),)
-    return (Artifact(name="text.html", media_type="text/html", text=page(text)),)
+    match next(filter(None, found.groups())).lower():
+        case "markdown":
+            made = Artifact(name="text.md", media_type="text/markdown", text=f"{text.strip()}\n")
+        case "html":
+            made = Artifact(name="text.html", media_type="text/html", text=page(text))
+        case _:
+            made = Artifact(name="text.docx", media_type=MEDIA_TYPE, data=document(text))
+    return (made,)
 
 
 def page(text: str) -> str:

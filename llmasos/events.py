@@ -4,16 +4,41 @@ An agent yields these; the worker stores, streams and delivers them. Each is a f
 a `kind`, and goes over a wire as JSON. Knows nothing of where they go.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    TypeAdapter,
+)
 
 from llmasos.request import AUTO, Attachment, Queue
 
 ASKER = "asker"
 """In a list of people: whoever sent the message."""
+LARGEST_FILE = 5_000_000
+"""Bytes of a file that belongs to an answer."""
+
+
+def _decoded(value: Any) -> Any:
+    """Bytes as they are, a text as the base64 that JSON has of them."""
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+_Bytes = Annotated[
+    bytes,
+    Field(max_length=LARGEST_FILE),
+    BeforeValidator(_decoded, json_schema_input_type=str),
+    PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str),
+]
+"""Bytes; base64 in JSON."""
 
 
 class _Event(BaseModel):
@@ -61,13 +86,27 @@ class Citation(_Event):
 
 
 class Artifact(_Event):
-    """A file that belongs to the answer: its text, or where it is."""
+    """A file that belongs to the answer: its text, its bytes, or where it is."""
 
     kind: Literal["artifact"] = "artifact"
     name: str
     media_type: str = "text/plain"
     text: str | None = None
+    data: _Bytes | None = None
+    """What is in it, where that is no text."""
     url: str | None = None
+
+    @property
+    def content(self) -> bytes | None:
+        """What is in it; None: it lies elsewhere."""
+        return self.data if self.text is None else self.text.encode()
+
+    @property
+    def file_name(self) -> str:
+        """Its name as a file's name and nothing else."""
+        last = self.name.replace("\\", "/").rpartition("/")[2]
+        name = "".join(letter for letter in last if letter.isprintable())[-120:]
+        return "file" if name in ("", ".", "..") else name
 
 
 class Handoff(_Event):

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from integrations.cli.artifacts import Save, told
 from integrations.cli.console import Json, note, print_json, settings
 from llmasos.errors import InvalidRequest
 
 
-def command(
+def command(  # noqa: PLR0913  (a command's options)
     context: typer.Context,
     text: Annotated[str, typer.Argument(help="What to ask; `-` reads standard input.")],
     agent: Annotated[str, typer.Option(help="The agent that answers; `auto` finds one.")] = "auto",
@@ -17,6 +18,7 @@ def command(
         str | None, typer.Option(help="Go on with this conversation, or begin it.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 300.0,
+    save: Save = None,
     as_json: Json = False,
 ) -> None:
     """Ask an agent one thing; the answer is all that is printed."""
@@ -33,10 +35,13 @@ def command(
     except KeyboardInterrupt:
         note("\nCancelled.")
         raise typer.Exit(1) from None
+    lines = told(job.id, job.reply, save) if job.reply else []
     if as_json:
         print_json(job.as_json())
     elif job.error is not None:
         note(f"llmasos: {job.error.message}")
+    for line in lines if save or not as_json else ():
+        note(line)
     if job.error is not None:
         raise typer.Exit(1)
 

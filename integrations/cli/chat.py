@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from integrations.cli.artifacts import told
 from integrations.cli.console import note, settings
 from llmasos.errors import LLMasOSError
 
@@ -37,6 +38,8 @@ def command(
         job = answering.ask(doors, request, answering.view(as_json=False), timeout)
         if job.error is not None:
             note(f"llmasos: {job.error.message}")
+        for line in told(job.id, job.reply, None) if job.reply else ():
+            note(line)
 
     with doors_here(here, agent, note) as doors:
         if sys.stdin.isatty():

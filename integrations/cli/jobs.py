@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from integrations.cli.artifacts import Save, told
 from integrations.cli.console import Json, note, print_json, print_table, printable, settings
 from llmasos.channels import how_to_decide
 from llmasos.database import Database, require_schema
@@ -52,14 +53,17 @@ def list_jobs(  # noqa: PLR0913  (a command's options)
 
 
 @app.command()
-def show(context: typer.Context, job_id: Id, as_json: Json = False) -> None:
+def show(context: typer.Context, job_id: Id, save: Save = None, as_json: Json = False) -> None:
     """One job: its message, its answer, what went wrong."""
     with _jobs(settings(context)) as jobs:
         job = jobs.find(job_id)
+    lines = told(job.id, job.reply, save) if job.reply else []
     if as_json:
         print_json(job.as_json())
-        return
-    _describe(job)
+    else:
+        _describe(job)
+    for line in lines if save or not as_json else ():
+        note(line)
 
 
 @app.command()

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Path, Response
 from fastapi.responses import JSONResponse
 
 from integrations.http_api import refusals
@@ -13,7 +14,7 @@ from integrations.http_api.cursors import Cursor, Limit, cursor_of, place_of
 from integrations.http_api.doors import Here, short
 from integrations.http_api.shapes import EVENTS, JobShape, JobsShape
 from integrations.http_api.streams import Waiting
-from llmasos.errors import InvalidRequest, UnknownAgent, UnknownJob
+from llmasos.errors import InvalidRequest, UnknownAgent, UnknownArtifact, UnknownJob
 from llmasos.jobs import Job, JobStatus
 from llmasos.keys import Scope
 from llmasos.request import AUTO
@@ -111,6 +112,36 @@ async def events(
     when it was the last one.
     """
     return await following.stream(job.id, after=last_event_id)
+
+
+@router.get(
+    "/v1/jobs/{job_id}/artifacts/{number}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The file.",
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        },
+        **refusals.described(404),
+    },
+)
+async def artifact(job: Visible, number: Annotated[int, Path(ge=1, le=1000)]) -> Response:
+    """A file of the job's answer, counted from 1; to be saved, never shown as a page of ours."""
+    files = job.reply.artifacts if job.reply else ()
+    found = files[number - 1] if number <= len(files) else None
+    if found is None or found.content is None:
+        raise UnknownArtifact(job.id, number, len(files))
+    name = quote(found.file_name, safe="")
+    return Response(
+        found.content,
+        media_type="application/octet-stream",
+        headers={
+            "content-disposition": f"attachment; filename*=UTF-8''{name}",
+            "x-content-type-options": "nosniff",
+        },
+    )
 
 
 @router.post(

@@ -25,11 +25,12 @@ class CitationShape(_Shape):
 
 
 class ArtifactShape(_Shape):
-    """A file that belongs to the answer: `text`, or where it is, `url`."""
+    """A file that belongs to the answer: `text`, `data` in base64, or where it is, `url`."""
 
     name: str
     media_type: str
     text: str = ""
+    data: str = ""
     url: str = ""
 
 

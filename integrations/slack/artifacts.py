@@ -1,4 +1,4 @@
-"""Artifacts in Slack: the short ones stand in the text, the long ones become files below it.
+"""Artifacts in Slack: short texts stand in the answer, the others become files below it.
 
 Pure functions; knows nothing of the SDK.
 """
@@ -13,9 +13,9 @@ LONG = 3_000
 _TICKS = re.compile(r"`{3,}")
 
 
-def is_long(artifact: Artifact) -> bool:
-    """Whether an artifact becomes a file."""
-    return artifact.text is not None and len(artifact.text) > LONG
+def is_file(artifact: Artifact) -> bool:
+    """Whether an artifact becomes a file: it is long, or no text."""
+    return artifact.data is not None or len(artifact.text or "") > LONG
 
 
 def with_short_ones(reply: Reply) -> str:
@@ -23,7 +23,7 @@ def with_short_ones(reply: Reply) -> str:
     parts = [reply.text.rstrip()]
     for artifact in reply.artifacts:
         text = (artifact.text or "").strip("\n")
-        if text.strip() and not is_long(artifact) and text.strip() not in reply.text:
+        if text.strip() and not is_file(artifact) and text.strip() not in reply.text:
             longest = max(map(len, _TICKS.findall(text)), default=2)
             fence = "`" * (longest + 1)
             language = PurePosixPath(artifact.name).suffix.lstrip(".")
@@ -32,12 +32,15 @@ def with_short_ones(reply: Reply) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def unshared(job_id: str, reply: Reply) -> tuple[str, ...]:
+    """The artifacts that are files where none can be shared, and how they are had."""
+    return tuple(
+        f"{each.file_name} (`llmasos jobs show {job_id} --save .`)"
+        for each in reply.artifacts
+        if is_file(each)
+    )
+
+
 def listed(reply: Reply) -> tuple[str, ...]:
     """The artifacts that lie elsewhere, and where."""
     return tuple(f"{each.name} ({each.url})" for each in reply.artifacts if each.url)
-
-
-def file_name(artifact: Artifact) -> str:
-    """A name that is a file's name and nothing else."""
-    last = artifact.name.replace("\\", "/").rpartition("/")[2]
-    return "".join(letter for letter in last if letter.isprintable())[-120:] or "file.txt"

@@ -14,7 +14,7 @@ from slack_sdk.webhook import WebhookClient
 
 from integrations.slack.address import SCHEME as PLAIN
 from integrations.slack.address import Address, parse
-from integrations.slack.artifacts import listed, with_short_ones
+from integrations.slack.artifacts import listed, unshared, with_short_ones
 from integrations.slack.blocks import Ending, Look, source_of
 from integrations.slack.calls import Refused, SlackError, as_channel_error
 from integrations.slack.channel import SlackChannel, channel
@@ -143,7 +143,7 @@ class ResponsePost:
             sources=tuple(
                 source_of(number, each) for number, each in enumerate(reply.citations, 1)
             ),
-            files=listed(reply),
+            files=(*listed(reply), *unshared(job_id, reply)),
             agent=self._turn.agent,
         )
         looks[-1] = replace(looks[-1], ending=ending)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from integrations.slack.address import Address
-from integrations.slack.artifacts import is_long, listed, with_short_ones
+from integrations.slack.artifacts import is_file, listed, with_short_ones
 from integrations.slack.blocks import Ending, Look, source_of
 from integrations.slack.calls import Limited, Refused, SlackError, as_channel_error, in_words
 from integrations.slack.handover import Case, Handover
@@ -154,7 +154,7 @@ class SlackPost:
         if self._status_shown and not streamed:
             self._say("")
         if isinstance(outcome, Reply):
-            self._share([each for each in outcome.artifacts if is_long(each)], texts, ending)
+            self._share([each for each in outcome.artifacts if is_file(each)], texts, ending)
             self._hand_over(outcome)
 
     def _put_all(self, texts: Sequence[str], ending: Ending) -> None:

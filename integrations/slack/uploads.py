@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from integrations.slack.artifacts import file_name
 from integrations.slack.calls import Refused, Unreached, Unsure
 from integrations.slack.messages import FILES, Messages
 from llmasos.channels import Journal
@@ -61,10 +60,10 @@ class Uploads:
 
     def _upload(self, number: int, artifact: Artifact) -> str:
         """Put the content where nobody sees it yet; gives the file's id."""
-        content = str(artifact.text).encode()
+        content = artifact.content or b""
         client = self._messages.client
         place = self._messages.call(
-            client.files_getUploadURLExternal, filename=file_name(artifact), length=len(content)
+            client.files_getUploadURLExternal, filename=artifact.file_name, length=len(content)
         )
         self._journal.begin(number, streaming=False)
         self._put(str(place["upload_url"]), content)
@@ -90,7 +89,7 @@ class Uploads:
         try:
             self._messages.call(
                 client.files_completeUploadExternal,
-                files=[{"id": file_id, "title": file_name(artifact)}],
+                files=[{"id": file_id, "title": artifact.file_name}],
                 channel_id=self._messages.channel,
                 thread_ts=self._messages.thread,
             )

@@ -4,7 +4,7 @@
     ├── UsageError            the caller's mistake; nothing was changed
     │   ├── SettingsError, AgentLoadError, AgentDefinitionError, ToolDefinitionError
     │   ├── UnknownAgent, UnknownCollection, UnknownVersion, UnknownModel, UnknownJob,
-    │   │   UnknownKey
+    │   │   UnknownArtifact, UnknownKey
     │   ├── KeyRefused, RateExceeded
     │   ├── InvalidRequest, SchemaImpossible, IdempotencyConflict, NotAllowed, WrongJobState
     │   ├── AlreadyDecided, BudgetSpent
@@ -108,6 +108,7 @@ from llmasos.errors.usage import (
     SystemAlreadyRunning,
     ToolDefinitionError,
     UnknownAgent,
+    UnknownArtifact,
     UnknownCollection,
     UnknownJob,
     UnknownKey,
@@ -182,6 +183,7 @@ __all__ = [
     "ToolDefinitionError",
     "ToolFailed",
     "UnknownAgent",
+    "UnknownArtifact",
     "UnknownCollection",
     "UnknownJob",
     "UnknownKey",

@@ -102,6 +102,17 @@ class UnknownJob(UsageError):
         return f"There is no job '{self.job_id}'. `llmasos jobs list` shows the latest."
 
 
+class UnknownArtifact(UsageError):
+    """The answer of that job has no such file."""
+
+    def __init__(self, job_id: str, number: int, files: int) -> None:
+        super().__init__(job_id, number, files)
+        self.job_id, self.number, self.files = job_id, number, files
+
+    def message(self) -> str:
+        return f"Job '{self.job_id}' has no file {self.number} to download; it has {self.files}."
+
+
 class InvalidRequest(UsageError):
     """A request cannot be taken: it is empty, too long or malformed."""
 

@@ -40,7 +40,7 @@ FENCES = {
     "markdown_it": ["agents/writing_formats.py"],
     "harper": ["agents/writing_checker.py"],
     "docutils": ["knowledge/loaders/rst.py"],
-    "docx": ["knowledge/loaders/office.py"],
+    "docx": ["knowledge/loaders/office.py", "agents/writing_docx.py"],
     "pptx": ["knowledge/loaders/office.py"],
     "openpyxl": ["knowledge/loaders/tables.py"],
     "pypdf": ["knowledge/loaders/pdf.py"],

@@ -134,3 +134,11 @@ def test_a_name_that_is_a_path_or_worse_is_a_files_name(scene: Scene) -> None:
     scene.finish(Artifact(name="..\\..\\a\u202eb/../../e\x00vil.py", text=CODE))
 
     assert scene.files == ["evil.py"]
+
+
+def test_what_is_no_text_is_a_file_with_its_bytes(scene: Scene) -> None:
+    scene.finish(Artifact(name="note.docx", data=b"PK\x03\x04\xff"))
+
+    [upload] = scene.slack.workspace.uploads.values()
+    assert upload.content == b"PK\x03\x04\xff"
+    assert scene.files == ["note.docx"]

@@ -5,7 +5,7 @@ import pytest
 from agents.code_generation import code_generation
 from llmasos.errors import SandboxUnavailable
 from llmasos.request import Attachment
-from llmasos.sandbox import Sandbox
+from llmasos.sandbox import Limits, Sandbox
 from llmasos.testing.turns import reply_of
 
 RIGHT = "```python\ndef double(n):\n    return 2 * n\n```"
@@ -82,10 +82,9 @@ def test_a_worse_repair_is_not_taken(ask):
     ],
 )
 def test_code_that_does_not_run_to_its_end_is_said_to_fail(ask, code, seen):
-    from llmasos.sandbox import Limits
-
+    limits = Limits(seconds=1.0 if "while" in code else 60.0)
     answer = f"```python\n{code}\n```"
-    turn = ask(code_generation, "Do it", *[answer] * 6, sandbox=Sandbox(Limits(seconds=1)))
+    turn = ask(code_generation, "Do it", *[answer] * 6, sandbox=Sandbox(limits))
 
     reply = reply_of(turn)
 
@@ -206,14 +205,25 @@ def test_no_more_is_written_than_the_budget_says(ask):
 @needs_sandbox
 def test_a_function_that_the_request_begins_is_also_gone_on_with(ask):
     request = 'def double(n):\n    """Twice n.\n\n    >>> double(2)\n    4\n    """'
+    wrong = "\n    return n\n\n# done"
     turn = ask(
-        code_generation, request, WRONG, WRONG, WRONG, "    return 2 * n\n\nprint(double(3))"
+        code_generation, request, wrong, wrong, "```", "\n    return 2 * n\n\nprint(double(3))"
     )
 
     reply = reply_of(turn)
 
     assert "**Tested.**" in reply.text
-    assert reply.artifacts[0].text == f"{request}\n    return 2 * n\n\n"
+    assert reply.artifacts[0].text == f"{request}\n    return 2 * n\n"
+    assert {call.messages[0].content for call in turn.llm.backend.calls} == {request}
+
+
+@needs_sandbox
+def test_a_function_that_is_not_gone_on_with_is_asked_for(ask):
+    request = 'def double(n):\n    """Twice n.\n\n    >>> double(2)\n    4\n    """'
+
+    reply = reply_of(ask(code_generation, request, "```\nThis function doubles.", RIGHT))
+
+    assert "**Tested.**" in reply.text
 
 
 @needs_sandbox

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from integrations.cli.main import build
 from llmasos.database import Database, migrate
 from llmasos.errors import SchemaMismatch, UnknownJob, WrongJobState
-from llmasos.events import Citation, Reply
+from llmasos.events import Artifact, Citation, Reply
 from llmasos.generation import Usage
 from llmasos.jobs import Jobs
 from llmasos.request import Request
@@ -119,3 +119,19 @@ def test_a_home_without_a_schema_says_how_to_make_one(
 
     assert isinstance(result.exception, SchemaMismatch)
     assert "llmasos migrate" in str(result.exception)
+
+
+def test_the_files_of_an_answer_are_named_and_saved_and_overwrite_nothing(
+    office: Office, tmp_path: Path
+) -> None:
+    job = office.submit("A note as a Word document.")
+    files = (Artifact(name="../note.docx", data=b"PK\xff"), Artifact(name="note.docx", text="2"))
+    office.answer(Reply(text="Here it is.", artifacts=files))
+
+    told = office.run("show", job).stderr
+    saved = office.run("show", job, "--save", str(tmp_path / "out")).stderr
+
+    assert f"Files: note.docx, note.docx. `llmasos jobs show {job} --save .`" in told
+    assert saved.count("Saved ") == 2
+    assert (tmp_path / "out" / "note.docx").read_bytes() == b"PK\xff"
+    assert (tmp_path / "out" / "note-2.docx").read_bytes() == b"2"

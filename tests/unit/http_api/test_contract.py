@@ -36,6 +36,7 @@ OPERATIONS = [
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job_id}"),
     ("GET", "/v1/jobs/{job_id}/events"),
+    ("GET", "/v1/jobs/{job_id}/artifacts/{number}"),
     ("POST", "/v1/jobs/{job_id}/cancel"),
     ("POST", "/v1/jobs/{job_id}/retry"),
     ("POST", "/v1/jobs/{job_id}/approve"),

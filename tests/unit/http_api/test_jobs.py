@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmasos.events import Approval, Failure, Reply
+from llmasos.events import Approval, Artifact, Failure, Reply
 from llmasos.generation import Usage
 
 
@@ -106,3 +106,16 @@ def test_what_a_job_asks_is_decided_once(desk: Any) -> None:
     )
     assert (granted.status_code, granted.json()["status"]) == (202, "queued")
     assert (late.status_code, late.json()["type"]) == (409, "urn:llmasos:error:AlreadyDecided")
+
+
+def test_the_files_of_an_answer_are_downloaded_by_their_number(desk: Any) -> None:
+    job = desk.ask().json()["id"]
+    files = (Artifact(name="a/notes.md", text="# Hi"), Artifact(name="b.docx", data=b"PK\xff"))
+    desk.succeed(desk.take(), Reply(text="Two files.", artifacts=files))
+
+    answers = [desk.http.get(f"/v1/jobs/{job}/artifacts/{number}") for number in (1, 2, 3)]
+
+    assert [each.content for each in answers[:2]] == [b"# Hi", b"PK\xff"]
+    assert answers[0].headers["content-disposition"] == "attachment; filename*=UTF-8''notes.md"
+    assert answers[2].status_code == 404
+    assert desk.http.get(f"/v1/jobs/{job}").json()["reply"]["artifacts"][1]["data"] == "UEv/"
