@@ -38,6 +38,8 @@ CHECK_TOKENS = 200
 """Tokens of the checks that the agent writes itself."""
 FEWEST = 32
 """Tokens below which no further version is begun."""
+NEXT_THING = ("\n#", "\nprint", "\ndef", "\n```")
+"""What a model goes on with after a function, as a rule."""
 FIRST_TRIES = 2
 """Versions that are sampled when the first answer has no code."""
 Step = Literal["ask", "continue", "repair", "sample"]
@@ -49,13 +51,11 @@ class Effort:
 
     steps: tuple[Step, ...] = ("repair", "sample", "sample", "repair", "sample")
     """What is done in turn while nothing passes."""
-    begun_steps: tuple[Step, ...] = (
-        *("continue", "continue", "continue", "ask"),
-        *("continue",) * 8,
-        *("repair", "sample"),
-    )
+    begun_steps: tuple[Step, ...] = ("continue", "ask", "continue", "continue", "repair")
     """The same for a function that the request begins."""
-    body_tokens: int = 200
+    at_once: int = 4
+    """Versions that one `continue` writes side by side."""
+    body_tokens: int = 128
     """Tokens of the rest of such a function."""
     tokens: int = 2_000
     """Tokens that the model may write for one request, all versions together."""
@@ -82,8 +82,8 @@ class Search:
 
     def first(self) -> tuple[str, str]:
         """Language and code of the likeliest answer, or of the next ones where that has no code."""
-        if code := self._continued(self.turn.agent.options):
-            return "python", code
+        if self._header and (codes := self._continued(self.turn.agent.options, 1)):
+            return "python", codes[0]
         language, code = self._block(self.messages, self.turn.agent.options)
         for number in range(1, 1 + FIRST_TRIES):
             if code or self._left < FEWEST:
@@ -111,8 +111,9 @@ class Search:
                 continue  # the check may be what is wrong
             status = "code_repairing" if step == "repair" else "code_sampling"
             yield turn.status(say(status, turn.text))
-            code = self._next(step, number, best)
-            if code and code not in written:
+            for code in self._next(step, number, best):
+                if code in written or versions[0].trial.passed:
+                    continue
                 written.append(code)
                 versions.append(self._version(code))
                 versions.sort(key=lambda each: -each.trial.score)  # stable: the earlier one wins
@@ -140,17 +141,18 @@ class Search:
         """
         return header_in(self.turn.text).rstrip()
 
-    def _next(self, step: Step, number: int, best: Version) -> str:
-        """The code that a step gives; empty when it gives no Python."""
+    def _next(self, step: Step, number: int, best: Version) -> list[str]:
+        """The versions that a step gives; none when it gives no Python."""
         match step:
             case "ask":
-                return self._python(self.messages, self.turn.agent.options)
+                found = [self._python(self.messages, self.turn.agent.options)]
             case "continue":
-                return self._continued(self._sampled(number))
+                found = self._continued(self._sampled(number), self.effort.at_once)
             case "repair":
-                return self._repair(best)
+                found = [self._repair(best)]
             case "sample":
-                return self._sample(number)
+                found = [self._sample(number)]
+        return [code for code in found if code]
 
     def _repair(self, version: Version) -> str:
         """The code again, written with the error in view; empty when that is no Python."""
@@ -172,21 +174,27 @@ class Search:
     def _sampled(self, number: int) -> Options:
         """Options for another version: the later, the more unlike the likeliest."""
         return self.turn.agent.options.merged(
-            {"temperature": min(0.8, 0.3 + 0.1 * number), "top_p": 0.95, "seed": number}
+            {"temperature": min(0.8, 0.3 + 0.1 * number), "top_p": 0.95}
         )
 
-    def _continued(self, options: Options) -> str:
-        """The function that the request begins, finished; empty when there is none or it fails.
-
-        The model is stopped where the next thing begins.
-        """
-        if not self._header:
-            return ""
+    def _continued(self, options: Options, count: int) -> list[str]:
+        """The function that the request begins, finished in so many ways, side by side."""
         most = min(self.effort.body_tokens, options.max_new_tokens)
-        options = options.merged({"max_new_tokens": most})
-        stream = self.turn.llm.stream_text(self._header, **self._sampling(options))
-        body = body_of(self._read(stream, lambda text: body_of(text) != text))
-        while body.strip() and not parses(self._header + body):  # it may be broken off
+        options = options.merged({"max_new_tokens": most, "stop": NEXT_THING})
+        count = min(count, max(1, self._left // most))
+        self.turn.checkpoint()
+        texts = self.turn.llm.generate_text([self._header] * count, **self._sampling(options))
+        self.turn.checkpoint()
+        self.spent += sum(map(self.turn.llm.count_tokens, texts))
+        return [code for text in texts if (code := self._finished(text))]
+
+    def _finished(self, text: str) -> str:
+        """The function with its body; empty when the model wrote none.
+
+        What was broken off, or does not parse, is left out from its end.
+        """
+        body = body_of(text)
+        while body.strip() and not parses(self._header + body):
             body = body.rstrip().rpartition("\n")[0]
         return f"{self._header}{body.rstrip()}\n" if body.strip() else ""
 

@@ -206,9 +206,8 @@ def test_no_more_is_written_than_the_budget_says(ask):
 def test_a_function_that_the_request_begins_is_also_gone_on_with(ask):
     request = 'def double(n):\n    """Twice n.\n\n    >>> double(2)\n    4\n    """'
     wrong = "\n    return n\n\n# done"
-    turn = ask(
-        code_generation, request, wrong, wrong, "```", "\n    return 2 * n\n\nprint(double(3))"
-    )
+    right = "\n    return 2 * n\n    return (\n\nprint(double(3))"
+    turn = ask(code_generation, request, wrong, wrong, "```", right, wrong)
 
     reply = reply_of(turn)
 
