@@ -37,7 +37,7 @@ FENCES = {
     "httpx2": ["llmasos/mcp.py"],
     "tokenizers": ["knowledge/tokens.py"],
     "tree_sitter": ["knowledge/loaders/grammars.py"],
-    "markdown_it": ["agents/writing_formats.py"],
+    "markdown_it": ["agents/writing_docx.py", "agents/writing_formats.py"],
     "harper": ["agents/writing_checker.py"],
     "docutils": ["knowledge/loaders/rst.py"],
     "docx": ["knowledge/loaders/office.py", "agents/writing_docx.py"],
