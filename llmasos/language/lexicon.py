@@ -22,5 +22,7 @@ IRREGULAR = {
     for form in forms[1:]
 }
 """Forms of words that no rule finds, each with its ground form."""
+COUNTRIES = tuple(each.strip() for each in _LISTS["countries"].split(","))
+"""Names of countries and of unions of them, as a text may have them."""
 OPPOSITES = tuple(tuple(line.split()) for line in _LISTS["opposites"].strip().splitlines())
 """Pairs of words that exclude each other."""

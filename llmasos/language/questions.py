@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from llmasos.language.lexicon import GENERIC, SYNONYMS
+from llmasos.language.lexicon import COUNTRIES, GENERIC, SYNONYMS
 from llmasos.language.words import Sentence, is_chinese, names, sentences, stem, terms
 from llmasos.retrieval import Passage
 
@@ -27,6 +27,8 @@ _DOES = re.compile(
     re.IGNORECASE,
 )
 """What a question wants done: a verb and the thing after it."""
+_CAUSES = frozenset(("make", "let", "have", "get", "keep", "stop", "allow"))
+"""Verbs that have something done: what is wanted is said after the thing that it is done to."""
 _WANTS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -77,16 +79,20 @@ class FactKind:
     name: str
     asked: re.Pattern[str]
     given: re.Pattern[str]
+    unsaid: bool = False
+    """Whether an answer need not say the words that it is asked for with."""
 
 
-def _kind(name: str, asked: str, given: str) -> FactKind:
-    return FactKind(name, re.compile(asked, re.IGNORECASE), re.compile(given, re.IGNORECASE))
+def _kind(name: str, asked: str, given: str, *, unsaid: bool = False) -> FactKind:
+    patterns = (re.compile(each, re.IGNORECASE) for each in (asked, given))
+    return FactKind(name, *patterns, unsaid=unsaid)
 
 
 _AMOUNT = (
     r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|a|an|half|no|free)\b"
     r"|[一二三四五六七八九十几])"
 )
+_COUNTRY = rf"\b(?:{'|'.join(map(re.escape, COUNTRIES))})\b|国|洲"
 KINDS = (
     _kind(
         "price",
@@ -123,6 +129,20 @@ KINDS = (
         r"\d|(?:mon|tues|wednes|thurs|fri|satur|sun)day|daily|weekly|monthly|next|after|when|once"
         r"|[周天日点]",
     ),
+    _kind(
+        "year",
+        r"\b(?:what|which) year\b|哪一?年",
+        r"\b[12]\d{3}\b|\d\s?年",
+        unsaid=True,
+    ),
+    _kind(
+        "share",
+        r"\bwhat (?:percentage|percent|share|proportion|fraction)\b|百分之几|比例是",
+        r"\d\s?(?:%|per ?cent)|\b(?:half|thirds?|quarters?|fifths?|tenths?|all|none)\b|\d/\d"
+        r"|百分之|成",
+        unsaid=True,
+    ),
+    _kind("country", r"\b(?:what|which) countr(?:y|ies)\b|哪(?:个|些)国家", _COUNTRY, unsaid=True),
 )
 """The kinds of fact that can be asked for."""
 
@@ -146,14 +166,24 @@ class Question:
         """Take a question apart. context: the earlier question that it leans on."""
         text, context = text[-LONGEST_QUESTION:], context[-LONGEST_QUESTION:]
         weights = {term: 0.25 if term in _GENERIC else 0.5 for term in terms(context)}
+        kinds = tuple(kind for kind in KINDS if kind.asked.search(text))
+        unsaid = {
+            term
+            for kind in kinds
+            if kind.unsaid
+            for match in kind.asked.finditer(text)
+            for term in terms(match[0])
+        }
         weights |= {
             term: 0.25 if term in _GENERIC or term.isdigit() else 1.0 for term in terms(text)
         }
         required = {
             term
             for match in _DOES.finditer(text)
-            for part in match.groups("")
-            for term in _telling(_PREPOSITION.sub("", part))[:1]
+            for number, part in enumerate(match.groups(""))
+            for term in _telling(_PREPOSITION.sub("", part))[
+                : 2 if number and match[1].lower() in _CAUSES else 1
+            ]
         }
         asked_names = {term for name in names(text) for term in terms(name)}
         named = asked_names | {
@@ -165,12 +195,13 @@ class Question:
         for compound in _COMPOUND.findall(text):
             named |= set([t for t in terms(compound) if weights.get(t, 0) == 1.0][:1])
         weights |= {term: 1.5 for term in asked_names if term in weights}
+        weights = {term: weight for term, weight in weights.items() if term not in unsaid}
         return cls(
             text=text,
             weights=_once(weights),
-            required=frozenset(term for term in required | named if term not in _GENERIC),
-            named=frozenset(named),
-            kinds=tuple(kind for kind in KINDS if kind.asked.search(text)),
+            required=frozenset(term for term in required | named if term not in _GENERIC | unsaid),
+            named=frozenset(named - unsaid),
+            kinds=kinds,
         )
 
     def subject(self, found: Iterable[str] = ()) -> str:

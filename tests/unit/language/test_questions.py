@@ -135,6 +135,38 @@ def test_a_size_is_asked_for():
     assert held(asked, passage("Files", "The maximum size of attached files is 25 MB."))
 
 
+@pytest.mark.parametrize(
+    ("question", "without", "with_it"),
+    [
+        (
+            "Which country are the backups located in?",
+            "The location of the backups of each country is checked.",
+            "The backups are located in Finland, a country in the north.",
+        ),
+        (
+            "In what year was the office in Leeds opened?",
+            "The office in Leeds was opened in a good year.",
+            "The office in Leeds was opened in 1987.",
+        ),
+        (
+            "What percentage of invoices is paid late?",
+            "A small percentage of invoices is paid late.",
+            "Of the invoices 12 % are paid late.",
+        ),
+    ],
+)
+def test_the_answer_must_be_of_the_kind_that_is_asked_for(question, without, with_it):
+    assert not held(question, passage("Facts", without))
+    assert held(question, passage("Facts", with_it))
+
+
+def test_what_is_to_be_done_to_a_thing_must_be_spoken_of():
+    page = passage("Invoices", "Once an invoice is paid it is shown in the list of the customer.")
+
+    assert not held("Can I make an invoice disappear once it is paid by the customer?", page)
+    assert held("Can I have an invoice shown once it is paid by the customer?", page)
+
+
 def test_a_nearer_passage_may_hold_less_of_the_question():
     question = "This morning I wrote a letter, how do I print a draft of it?"
     text = "Click **Print** beside the draft."
