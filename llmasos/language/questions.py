@@ -84,8 +84,8 @@ class FactKind:
 
 
 def _kind(name: str, asked: str, given: str, *, unsaid: bool = False) -> FactKind:
-    patterns = (re.compile(each, re.IGNORECASE) for each in (asked, given))
-    return FactKind(name, *patterns, unsaid=unsaid)
+    wanted, found = (re.compile(each, re.IGNORECASE) for each in (asked, given))
+    return FactKind(name, wanted, found, unsaid)
 
 
 _AMOUNT = (
