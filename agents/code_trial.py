@@ -77,6 +77,7 @@ def why(result: SandboxResult) -> str:
         "memory": "it used too much memory",
         "processes": "it started too many processes",
         "output": "it wrote too much output",
+        "files": "it made too many files",
     }
     if result.killed_by:
         return limits[result.killed_by]

@@ -1,9 +1,10 @@
 """The sandbox: where generated code runs, away from everything.
 
 Each run gets fresh namespaces from bubblewrap (no network, its own processes, a read-only system,
-small private folders in memory), a user of its own, and limits on time, memory, processes, files
-and output. `sandbox_launcher.py` sets the kernel's limits from inside; `sandbox_watch.py` keeps
-from outside those that the kernel keeps for single processes only. Knows nothing of agents.
+small private folders in memory), a user of its own, a filter of system calls (`sandbox_filter.py`),
+and limits on time, memory, processes, files and output. `sandbox_launcher.py` sets the kernel's
+limits from inside; `sandbox_watch.py` keeps from outside those that the kernel keeps for single
+processes only, or not at all. Knows nothing of agents.
 Start reading at `Sandbox.run`.
 """
 
@@ -19,10 +20,13 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from llmasos.errors import InvalidRequest, SandboxUnavailable
+from llmasos.sandbox_filter import program
 from llmasos.sandbox_watch import Bounds, KilledBy, Watch
 
 WORK = "/work"
 """Where the code's own files are, inside."""
+FOLDERS = (WORK, "/tmp", "/dev/shm")
+"""What can be written, inside: each a file system in memory."""
 LAUNCHER = Path(__file__).with_name("sandbox_launcher.py")
 NOBODY = "65534"
 """The code's user and group id as it sees them."""
@@ -45,6 +49,8 @@ class Limits:
     """Open files of each process."""
     disk: int = 32 * 2**20
     """Bytes in its folder, in /tmp and in /dev/shm, each."""
+    files: int = 5_000
+    """Files and folders in these three together."""
     output: int = 64 * 2**10
     """Bytes of standard output and of standard error, each; more ends the run."""
 
@@ -124,6 +130,7 @@ def _run(
         arguments = [
             _bubblewrap(),
             *_isolation(),
+            *_filter(texts),
             *_system(texts),
             *_own_folders(limits),
             *_own_files(files, texts),
@@ -134,7 +141,15 @@ def _run(
         ]
         watch = Watch(
             stack.enter_context(_started(arguments, texts.descriptors)),
-            Bounds(limits.seconds, limits.memory, limits.processes, limits.output),
+            Bounds(
+                seconds=limits.seconds,
+                memory=limits.memory,
+                processes=limits.processes,
+                output=limits.output,
+                files=limits.files,
+                folders=FOLDERS,
+                folder_size=limits.disk,
+            ),
             checkpoint,
         )
         killed_by = watch.result()
@@ -154,13 +169,13 @@ class _Texts:
         self._stack = stack
         self.descriptors: list[int] = []
 
-    def add(self, content: str) -> str:
+    def add(self, content: str | bytes) -> str:
         """Hold a content; gives its descriptor."""
         descriptor = os.memfd_create("sandbox")
         self._stack.callback(os.close, descriptor)
         self.descriptors.append(descriptor)
         with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(content.encode("utf-8", "replace"))
+            file.write(content.encode("utf-8", "replace") if isinstance(content, str) else content)
         os.lseek(descriptor, 0, os.SEEK_SET)
         return str(descriptor)
 
@@ -228,6 +243,12 @@ def _isolation() -> list[str]:
     ]
 
 
+def _filter(texts: _Texts) -> list[str]:
+    """The system calls that are refused, where this processor's are known."""
+    made = program()
+    return ["--seccomp", texts.add(made)] if made else []
+
+
 def _system(texts: _Texts) -> list[str]:
     """What is seen of this machine, all of it read-only: programs and libraries, nothing else."""
     seen = ["--ro-bind", "/usr", "/usr", "--perms", "0755", "--dir", "/etc"]
@@ -251,7 +272,7 @@ def _system(texts: _Texts) -> list[str]:
 def _own_folders(limits: Limits) -> list[str]:
     """Private folders in memory, each of limited size; the rest of /dev cannot be written."""
     folders = ["--proc", "/proc", "--dev", "/dev"]
-    for name in ("/dev/shm", "/tmp", WORK):
+    for name in FOLDERS:
         folders += ["--perms", "1777", "--size", str(limits.disk), "--tmpfs", name]
     return [*folders, "--remount-ro", "/dev"]
 

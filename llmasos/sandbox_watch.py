@@ -8,7 +8,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ POLL = 0.05
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CHUNK = 1 << 16
 
-KilledBy = Literal["time", "memory", "processes", "output"]
+KilledBy = Literal["time", "memory", "processes", "output", "files"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Bounds:
     memory: int
     processes: int
     output: int
+    files: int
+    folders: tuple[str, ...]
+    """Where files are counted, as the code sees it."""
+    folder_size: int
+    """Bytes that each of these holds, by which they are told from this machine's own."""
 
 
 @dataclass
@@ -86,10 +91,27 @@ class Watch:
         """The limit that is passed at this moment."""
         if self.seconds > self.bounds.seconds:
             return "time"
-        threads, memory = used_by(self.process.pid)
+        processes, threads, memory = used_by(self.process.pid)
         if threads > self.bounds.processes + OURS:
             return "processes"
-        return "memory" if memory > self.bounds.memory else None
+        if memory > self.bounds.memory:
+            return "memory"
+        return "files" if self._files(processes) > self.bounds.files else None
+
+    def _files(self, processes: Sequence[int]) -> int:
+        """Files and folders that the code has made: one of the processes is inside by now."""
+        return max((self._files_seen_by(pid) for pid in processes), default=0)
+
+    def _files_seen_by(self, pid: int) -> int:
+        found = 0
+        for folder in self.bounds.folders:
+            try:
+                seen = os.statvfs(f"/proc/{pid}/root{folder}")
+            except OSError:  # it ended meanwhile, or is not inside yet
+                continue
+            if abs(seen.f_blocks * seen.f_frsize - self.bounds.folder_size) < PAGE:
+                found += seen.f_files - seen.f_ffree
+        return found
 
     @property
     def seconds(self) -> float:
@@ -105,8 +127,8 @@ OURS = 3
 """Bubblewrap's own processes around the code."""
 
 
-def used_by(root: int) -> tuple[int, int]:
-    """Threads and resident bytes of a process and all its descendants."""
+def used_by(root: int) -> tuple[list[int], int, int]:
+    """A process and all its descendants, and their threads and resident bytes."""
     children: dict[int, list[int]] = {}
     use: dict[int, tuple[int, int]] = {}
     for folder in Path("/proc").iterdir():
@@ -118,11 +140,9 @@ def used_by(root: int) -> tuple[int, int]:
             pid = int(folder.name)
             children.setdefault(int(fields[1]), []).append(pid)
             use[pid] = (int(fields[17]), int(fields[21]) * PAGE)
-    threads = memory = 0
-    waiting = [root]
-    while waiting:
-        pid = waiting.pop()
-        waiting += children.get(pid, [])
+    found, threads, memory = [root], 0, 0
+    for pid in found:
+        found += children.get(pid, [])
         own = use.get(pid, (0, 0))
         threads, memory = threads + own[0], memory + own[1]
-    return threads, memory
+    return found, threads, memory

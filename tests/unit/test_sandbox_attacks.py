@@ -1,5 +1,6 @@
 """What hostile code tries: none of it succeeds, and each ends within its limit plus a second."""
 
+import errno
 import os
 import socket
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmasos.sandbox import Limits, Sandbox, SandboxResult
+from llmasos.sandbox_filter import program
 
 pytestmark = pytest.mark.skipif(
     Sandbox().available() is not None, reason=f"no sandbox here: {Sandbox().available()}"
@@ -17,6 +19,7 @@ SECONDS = 2.0
 TIGHT = Limits(seconds=SECONDS, memory=256 * 2**20, processes=16, disk=8 * 2**20)
 
 SHORT = replace(TIGHT, seconds=1.0)
+needs_filter = pytest.mark.skipif(program() is None, reason="no filter for this processor")
 
 
 def attack(code: str, limits: Limits = TIGHT) -> SandboxResult:
@@ -131,6 +134,21 @@ def test_the_disk_cannot_be_filled(folder):
     assert reason.strip() == "No space left on device"
 
 
+@pytest.mark.parametrize("folder", ["/work", "/tmp", "/dev/shm"])
+def test_no_more_files_can_be_made_than_may_be(folder):
+    limits = replace(TIGHT, files=500, seconds=10.0)
+
+    result = attack(
+        "import itertools, time\n"
+        "try:\n"
+        f"    for number in itertools.count(): open(f'{folder}/{{number}}', 'w').close()\n"
+        "except OSError: time.sleep(60)\n",
+        limits,
+    )
+
+    assert result.killed_by == "files"
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_endless_output_is_cut_and_ends_the_run(stream):
     result = attack(f"import sys\nwhile True: sys.{stream}.write('x' * 10_000)\n")
@@ -192,6 +210,84 @@ def test_it_gets_no_rights_by_a_setuid_program_or_a_namespace():
     )
 
     assert result.stdout == "-1 -1\nTrue\n"
+
+
+CALLS = (
+    "import ctypes, platform\n"
+    "libc = ctypes.CDLL(None, use_errno=True)\n"
+    "arm = platform.machine() == 'aarch64'\n"
+    "def call(x86_64, aarch64, *arguments):\n"
+    "    ctypes.set_errno(0)\n"
+    "    given = [ctypes.c_long(each) for each in arguments]\n"
+    "    libc.syscall(ctypes.c_long(aarch64 if arm else x86_64), *given)\n"
+    "    print(ctypes.get_errno())\n"
+)
+"""Prints what the kernel says to a system call."""
+NEW_USER = 0x10000000
+
+
+@needs_filter
+@pytest.mark.parametrize(
+    "call",
+    [
+        "101, 117, 0, 0, 0, 0",  # ptrace(TRACEME)
+        f"272, 97, {NEW_USER}",  # unshare
+        f"56, 220, {NEW_USER | 17}, 0, 0, 0, 0",  # clone
+        "250, 219, 0, -3, 0, 0, 0",  # keyctl
+        "321, 280, 0, 0, 0",  # bpf
+        "298, 241, 0, 0, -1, -1, 0",  # perf_event_open
+        "323, 282, 0",  # userfaultfd
+        "425, 425, 1, 0",  # io_uring_setup
+        "310, 270, 1, 0, 0, 0, 0, 0",  # process_vm_readv
+        "428, 428, -100, 0, 0",  # open_tree
+        "135, 92, 0x0040000",  # personality(ADDR_NO_RANDOMIZE)
+        "16, 29, 0, 0x5412, 0",  # ioctl(TIOCSTI)
+    ],
+)
+def test_the_kernel_refuses_calls_that_such_code_never_needs(call):
+    assert attack(f"{CALLS}call({call})").stdout == f"{errno.EPERM}\n"
+
+
+@needs_filter
+def test_only_plain_sockets_can_be_made():
+    result = attack(
+        "import socket\n"
+        "for family in range(1, 46):\n"
+        "    try: socket.socket(family, socket.SOCK_DGRAM).close(); print(family)\n"
+        "    except OSError: pass\n"
+    )
+
+    assert {"1", "2"} <= set(result.stdout.split()) <= {"1", "2", "10"}
+
+
+@needs_filter
+def test_another_way_into_the_kernel_ends_the_program():
+    result = attack(
+        f"{CALLS}import mmap, sys\n"
+        "if arm: sys.exit('there is none')\n"
+        "code = mmap.mmap(-1, 4096, prot=7)\n"
+        "code.write(bytes.fromhex('b814000000cd80c3'))\n"  # the 32-bit getpid
+        "where = ctypes.addressof(ctypes.c_char.from_buffer(code))\n"
+        "print(ctypes.CFUNCTYPE(ctypes.c_int)(where)())\n"
+    )
+
+    assert not result.ok
+    assert result.stdout == ""
+
+
+def test_threads_processes_and_sockets_of_its_own_still_work():
+    result = attack(
+        "import multiprocessing, socket, subprocess, threading\n"
+        "thread = threading.Thread(target=print, args=('thread',), kwargs={'flush': True})\n"
+        "thread.start(); thread.join()\n"
+        "child = multiprocessing.get_context('fork').Process(target=print, args=('child',))\n"
+        "child.start(); child.join()\n"
+        "subprocess.run(['echo', 'program'])\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(server.getsockname()).close(); print('socket', flush=True)\n"
+    )
+
+    assert result.stdout.split() == ["thread", "child", "program", "socket"]
 
 
 def gone(mark: str) -> bool:
