@@ -47,6 +47,7 @@ OPERATIONS = [
     ("GET", "/v1/knowledge/{collection}/documents"),
     ("DELETE", "/v1/knowledge/{collection}/documents"),
     ("DELETE", "/v1/knowledge/{collection}/documents/{source}"),
+    ("POST", "/v1/knowledge/{collection}/sync"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
