@@ -17,16 +17,19 @@ _SCRIPTS = (
     ("hi", re.compile(r"[\u0900-\u097f]")),
     ("th", re.compile(r"[\u0e00-\u0e7f]")),
 )
-_COMMON = {
+_COMMON = {  # none of one letter but English ones: code has those as names
     "en": "the and is are you i my to of in it for can how what do does not this that with",
     "de": "der die das und ist ich nicht ein eine zu mit wie kann für auf mein sie es was bitte",
     "fr": "le la les et est je vous pas un une des que pour dans comment mon ma avec ce qui",
-    "es": "el los las y es yo no un una que para en cómo mi con por se del qué puedo está",
-    "it": "il gli e è io non un una che per di come mio con del della sono posso questo quale",
-    "pt": "o os e é eu não um uma que para em como meu minha com por se do da você posso",
+    "es": "el los las es yo no un una que para en cómo mi con por se del qué puedo está",
+    "it": "il gli io non un una che per di come mio con del della sono posso questo quale",
+    "pt": "os eu não um uma que para em como meu minha com por se do da você posso",
     "nl": "de het een en is ik niet van te dat hoe mijn met voor op kan zijn wat u wordt",
 }
 _WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+SHARE = {"ja": 6}
+"""A script that at least one letter in so many has tells its language; 3 where none is named.
+Japanese has characters beside its own letters."""
 ENOUGH = 2
 """Common words that tell a language, and by how many it must lead."""
 
@@ -35,7 +38,8 @@ def language_of(text: str) -> str | None:
     """The ISO 639-1 code of a text's language; None when it cannot be told."""
     letters = re.findall(r"[^\W\d_]", text)
     for language, script in _SCRIPTS:
-        if letters and sum(bool(script.match(letter)) for letter in letters) * 3 > len(letters):
+        found = sum(bool(script.match(letter)) for letter in letters)
+        if found * SHARE.get(language, 3) > len(letters):
             return language
     words = re.findall(r"[^\W\d_]+", text.lower())
     counts = Counter(
