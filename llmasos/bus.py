@@ -1,7 +1,8 @@
 """The bus: the stream of events of each running job, for readers who want them as they come.
 
 Beside it are boards, on which processes pin short notices of how they fare. The database holds what
-counts; the bus may lose everything and only liveliness is lost. The one place that knows Redis.
+counts; the bus may lose everything and only liveliness is lost. Beside `rates.py` the one place
+that knows Redis.
 Start reading at `EventBus`.
 """
 
@@ -69,13 +70,6 @@ class EventBus(Protocol):
         """The notices on a board now, by name. A bus that does not answer has none."""
         ...
 
-    def count(self, name: str, seconds: float) -> int | None:
-        """Count one more under a name; gives how many there are now. None: nobody can say.
-
-        seconds: after these without another one it begins anew.
-        """
-        ...
-
     def ping(self) -> None:
         """Raises BrokerUnavailable when the bus does not answer."""
         ...
@@ -96,7 +90,6 @@ class MemoryBus:
         self._keep = keep
         self._streams: OrderedDict[str, list[BusEvent]] = OrderedDict()
         self._boards: dict[str, dict[str, tuple[float, str]]] = {}
-        self._counts: dict[str, tuple[float, int]] = {}
         self._more = threading.Condition()
 
     def publish(self, job_id: str, attempt: int, event: Event) -> None:
@@ -134,15 +127,6 @@ class MemoryBus:
             current = {name: notice for name, notice in notices.items() if notice[0] > now}
             self._boards[board] = current
             return {name: text for name, (_, text) in current.items()}
-
-    def count(self, name: str, seconds: float) -> int | None:
-        """Count one more under a name; gives how many there are now."""
-        with self._more:
-            now = time.monotonic()
-            self._counts = {each: kept for each, kept in self._counts.items() if kept[0] > now}
-            _, before = self._counts.get(name, (0.0, 0))
-            self._counts[name] = (now + seconds, before + 1)
-            return before + 1
 
     def ping(self) -> None:
         """It answers as long as the process lives."""
@@ -233,21 +217,6 @@ class RedisBus:
             return {}
         found = zip(names, texts, strict=True)
         return {name.decode(): text.decode() for name, text in found if text is not None}
-
-    def count(self, name: str, seconds: float) -> int | None:
-        """Count one more under a name; None when the bus does not answer."""
-        if time.monotonic() < self._silent_until:
-            return None
-        try:
-            with self._writer.pipeline(transaction=False) as pipeline:
-                pipeline.incr(f"llmasos:count:{name}")
-                pipeline.pexpire(f"llmasos:count:{name}", max(1, int(seconds * 1000)))
-                number, _ = pipeline.execute()
-        except self._errors as error:
-            self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE
-            log.warning("bus.not_counted", name=name, error=str(error))
-            return None
-        return int(number)
 
     def ping(self) -> None:
         """Raises BrokerUnavailable when the bus does not answer."""

@@ -2,8 +2,9 @@
 
 A place that limits its callers counts all of our processes together, and so do we. What must be
 done books its time (`must`); what is only nice to have may use a share, is spread evenly over those
-who want it, and is dropped when there is no room (`spare`). Beside `bus.py` the one place that
-knows Redis. Knows nothing of what is limited. Start reading at `Rates`, then `_Window`.
+who want it, and is dropped when there is no room (`spare`); what others ask of us is refused then
+(`take`). Beside `bus.py` the one place that knows Redis. Knows nothing of what is limited. Start
+reading at `Rates`, then `_Window`.
 """
 
 import threading
@@ -18,8 +19,6 @@ import structlog
 
 log = structlog.get_logger()
 
-SHARE = 0.25
-"""What a process allows itself of a rate while it cannot agree with the others."""
 PAUSE_AFTER_FAILURE = 1.0
 """Seconds for which the others are not asked after a failure, so that a dead store costs nobody."""
 TIMEOUT = 0.25
@@ -36,6 +35,8 @@ class Rate:
     seconds: float
     share: float = 0.7
     """What part of them may go to what can be dropped."""
+    alone: float = 0.25
+    """What part of them a process allows itself while it cannot agree with the others."""
 
     @property
     def room(self) -> int:
@@ -43,10 +44,20 @@ class Rate:
         return max(1, int(self.count * self.share))
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What came of asking for one."""
+
+    left: int
+    """How many more may be taken now."""
+    wait: float
+    """0: it was taken. Else the seconds until there is room for one."""
+
+
 class Rates(Protocol):
     """Counts what is done under a name. Implementations: `RedisRates`, `MemoryRates`.
 
-    Neither method raises: a store that does not answer leaves each process a share of its own.
+    No method raises: a store that does not answer leaves each process a share of its own.
     """
 
     def must(self, name: str, rate: Rate, who: str) -> float:
@@ -62,6 +73,10 @@ class Rates(Protocol):
 
         Gives 0 when it may be done now, else the seconds until it is worth while to ask again.
         """
+        ...
+
+    def take(self, name: str, rate: Rate) -> Taken:
+        """Take one if there is room now; whoever is refused has nothing booked."""
         ...
 
     def pause(self, name: str, seconds: float) -> None:
@@ -91,6 +106,11 @@ class MemoryRates:
         """Take one for what can be dropped."""
         with self._lock:
             return self._window(name).spare(rate, who, self._clock())
+
+    def take(self, name: str, rate: Rate) -> Taken:
+        """Take one if there is room now."""
+        with self._lock:
+            return self._window(name).take(rate, self._clock())
 
     def pause(self, name: str, seconds: float) -> None:
         """Let nobody do it for so many seconds."""
@@ -136,6 +156,15 @@ class _Window:
             self.taken.append(now)
             self._last[who] = now
         return wait
+
+    def take(self, rate: Rate, now: float) -> Taken:
+        times = self._times(rate, now)
+        if self.opens_at > now:
+            return Taken(0, self.opens_at - now)
+        if len(times) >= rate.count:
+            return Taken(0, times[-rate.count] + rate.seconds - now)
+        self.taken.append(now)
+        return Taken(rate.count - len(times) - 1, 0.0)
 
     def _wait(self, rate: Rate, who: str, now: float) -> float:
         times = self._times(rate, now)
@@ -200,6 +229,13 @@ if mode == 'must' then
   return text(at - now)
 end
 
+if mode == 'take' then
+  if opens_at > now then return '0 ' .. text(opens_at - now) end
+  if number >= count then return '0 ' .. text(from_the_end(count) + seconds - now) end
+  note(window, now, id)
+  return (count - number - 1) .. ' 0'
+end
+
 redis.call('ZREMRANGEBYSCORE', asking, '-inf', text(now - seconds / 6))
 local before = tonumber(redis.call('ZSCORE', last, who) or '-1')
 local wait = 0
@@ -241,20 +277,28 @@ class RedisRates:
 
     def must(self, name: str, rate: Rate, who: str) -> float:
         """Take one for what must be done."""
-        wait = self._ask(name, rate, who, "must")
-        return self._alone.must(name, _shared(rate), who) if wait is None else wait
+        said = self._ask(name, rate, who, "must")
+        return self._alone.must(name, _shared(rate), who) if said is None else float(said)
 
     def spare(self, name: str, rate: Rate, who: str) -> float:
         """Take one for what can be dropped."""
-        wait = self._ask(name, rate, who, "spare")
-        return self._alone.spare(name, _shared(rate), who) if wait is None else wait
+        said = self._ask(name, rate, who, "spare")
+        return self._alone.spare(name, _shared(rate), who) if said is None else float(said)
+
+    def take(self, name: str, rate: Rate) -> Taken:
+        """Take one if there is room now."""
+        said = self._ask(name, rate, "", "take")
+        if said is None:
+            return self._alone.take(name, _shared(rate))
+        left, wait = said.split()
+        return Taken(int(left), float(wait))
 
     def pause(self, name: str, seconds: float) -> None:
         """Let nobody do it for so many seconds."""
         self._ask(name, Rate(0, seconds), "", "pause")
         self._alone.pause(name, seconds)
 
-    def _ask(self, name: str, rate: Rate, who: str, mode: str) -> float | None:
+    def _ask(self, name: str, rate: Rate, who: str, mode: str) -> bytes | None:
         """What the store says; None when it does not answer."""
         if time.monotonic() < self._alone_until:
             return None
@@ -269,13 +313,13 @@ class RedisRates:
         ]
         try:
             said: Any = self._run(keys=keys, args=words)
+            return bytes(said)
         except self._errors as error:
             self._alone_until = time.monotonic() + PAUSE_AFTER_FAILURE
             log.warning("rates.alone", name=name, error=str(error))
             return None
-        return float(said)
 
 
 def _shared(rate: Rate) -> Rate:
     """What one process may do of a rate by itself."""
-    return replace(rate, count=max(1, int(rate.count * SHARE)))
+    return replace(rate, count=max(1, int(rate.count * rate.alone)))

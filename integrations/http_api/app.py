@@ -33,6 +33,8 @@ from integrations.webhooks.intake import Intake
 from integrations.webhooks.ledger import Ledger
 from llmasos.keys import Keys
 from llmasos.pool.reports import told
+from llmasos.rates import open_rates
+from llmasos.system import addresses
 
 
 def create_app(doors: Doors) -> FastAPI:
@@ -60,7 +62,8 @@ def create_app(doors: Doors) -> FastAPI:
         app.include_router(noun.router)
     app.router.routes.extend(_slack(doors))
     app.state.callers = Callers(Keys(doors.database))
-    guard = Guard(app.state.callers, Limits(doors.bus), doors.settings)
+    rates = open_rates(addresses(doors.settings).bus_url)
+    guard = Guard(app.state.callers, Limits(rates), doors.settings)
     app.add_middleware(Gate, guard=guard)
     app.add_middleware(Tracing, metrics=app.state.metrics)  # added last: stands outermost
     return app

@@ -149,12 +149,3 @@ def test_the_bus_in_memory_forgets_the_oldest_jobs() -> None:
         bus.publish(job, 1, Token(text="x"))
 
     assert [bool(bus.read(job, wait=0)) for job in ("a", "b", "c")] == [False, True, True]
-
-
-def test_what_is_counted_under_a_name_begins_anew_after_its_time(bus: EventBus, job: str) -> None:
-    counted = [bus.count(job, 60) for _ in range(3)]
-    other = bus.count(f"{job}-other", 0.05)
-    time.sleep(0.1)  # its time is over then, by any clock
-
-    assert counted == [1, 2, 3]
-    assert (other, bus.count(f"{job}-other", 60)) == (1, 1)

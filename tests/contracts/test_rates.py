@@ -98,6 +98,23 @@ def test_a_pause_holds_for_all_and_for_everything(make: Callable[[], Rates], nam
     assert waits[2] == 0.0
 
 
+def test_whoever_is_refused_has_nothing_booked(make: Callable[[], Rates], name: str) -> None:
+    rate = Rate(3, LONG)
+
+    taken = [make().take(name, rate) for _ in range(6)]
+
+    assert [each.left for each in taken] == [2, 1, 0, 0, 0, 0]
+    assert [each.wait for each in taken[:3]] == [0.0] * 3
+    assert all(LONG - 30 < each.wait <= LONG for each in taken[3:])
+    assert make().take(f"{name}-other", rate).left == 2
+
+
+def test_a_pause_holds_for_what_is_taken(make: Callable[[], Rates], name: str) -> None:
+    make().pause(name, LONG)
+
+    assert make().take(name, Rate(3, 60.0)).wait > LONG - 30
+
+
 def test_a_rate_recovers_once_its_time_is_over(make: Callable[[], Rates], name: str) -> None:
     rates, rate = make(), Rate(2, 0.2, share=1.0)
     taken = [rates.spare(name, rate, who) for who in "abc"]
@@ -113,4 +130,6 @@ def test_without_the_store_each_process_has_a_share() -> None:
     waits = [rates.must("x", Rate(20, LONG), f"w{n}") for n in range(8)]
 
     assert waits.count(0.0) == 5
+    assert rates.take("y", Rate(20, LONG)).left == 4
+    assert rates.take("y", Rate(20, LONG, alone=1.0)).left == 18
     assert time.monotonic() - began < 30

@@ -7,40 +7,27 @@ import httpx
 import pytest
 
 from integrations.http_api.limits import Limits
-from llmasos.bus import MemoryBus
 from llmasos.errors import RateExceeded
 from llmasos.keys import Keys, Scope
-
-
-class Silent(MemoryBus):
-    """A bus that does not answer."""
-
-    def count(self, name: str, seconds: float) -> int | None:
-        return None
+from llmasos.rates import MemoryRates
 
 
 def test_a_caller_has_so_many_requests_a_minute_and_then_waits() -> None:
     now = 600.0
-    limits = Limits(MemoryBus(), lambda: now)
-    left = [limits.take("key:shop", 2).remaining for _ in range(2)]
+    limits = Limits(MemoryRates(lambda: now))
+    left = []
+    for _ in range(2):
+        left.append(limits.take("key:shop", 2).remaining)
+        now += 20.0
 
     with pytest.raises(RateExceeded) as refused:
         limits.take("key:shop", 2)
 
     assert left == [1, 0]
-    assert refused.value.seconds == 60.0
+    assert refused.value.seconds == 20.0  # then the first of them is a minute old
     assert limits.take("key:desk", 2).remaining == 1
-    now = 660.0
-    assert limits.take("key:shop", 2).remaining == 1
-
-
-def test_processes_count_together_and_each_alone_while_the_bus_is_silent() -> None:
-    bus = MemoryBus()
-    one, two = Limits(bus, lambda: 0.0), Limits(bus, lambda: 0.0)
-    lonely = Limits(Silent(), lambda: 0.0)
-
-    assert [one.take("a", 3).remaining, two.take("a", 3).remaining] == [2, 1]
-    assert [lonely.take("a", 3).remaining for _ in range(2)] == [2, 1]
+    now += 20.0
+    assert limits.take("key:shop", 2).remaining == 0
 
 
 def test_a_caller_is_told_what_it_has_left_and_when_to_come_again(
@@ -52,7 +39,6 @@ def test_a_caller_is_told_what_it_has_left_and_when_to_come_again(
 
     answers = [desk.http.get("/v1/agents", headers=headers) for _ in range(7)]
 
-    # A minute may end in between: then three more are free.
     assert answers[0].headers["ratelimit-limit"] == "3"
     assert answers[0].headers["ratelimit-remaining"] == "2"
     refused = [each for each in answers if each.status_code == 429]
