@@ -219,7 +219,8 @@ handoffs = Table(
     Column("conversation", String(300), primary_key=True),
     Column("job_id", String(32), nullable=False),  # whose answer gave rise to it
     Column("by", String(200), nullable=False),
-    Column("begun_at", Double, nullable=False),
+    Column("begun_at", Double, nullable=False),  # the last try to tell people; 0: none
+    Column("held_until", Double, nullable=False),  # whoever began it tells them until then
     Column("told_at", Double),  # when people were told; None: nobody yet
 )
 

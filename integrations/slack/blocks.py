@@ -141,6 +141,15 @@ def metadata(job_id: str, part: int, *, final: bool) -> dict[str, Any]:
     return {"event_type": EVENT_TYPE, "event_payload": payload}
 
 
+def mark_of(message: dict[str, Any]) -> dict[str, Any] | None:
+    """What our metadata in a message says; None when it has none of ours."""
+    found = message.get("metadata")
+    if not isinstance(found, dict) or found.get("event_type") != EVENT_TYPE:
+        return None
+    payload = found.get("event_payload")
+    return payload if isinstance(payload, dict) else {}
+
+
 def source_of(number: int, citation: Citation) -> Source:
     """A citation as a source."""
     url = citation.url or ""

@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
 from integrations.slack.address import Address
-from integrations.slack.blocks import EVENT_TYPE, Look, metadata
+from integrations.slack.blocks import Look, mark_of, metadata
 from integrations.slack.calls import Calls, Refused, SlackError, Unsure
 from llmasos.channels import Journal, Turnover
 
@@ -289,7 +289,7 @@ class Messages:
         for message in self._read(number):
             if message.get("user") != bot.user and message.get("bot_id") != bot.bot:
                 continue
-            told = _payload(message)
+            told = mark_of(message)
             if message.get("files"):
                 continue
             if told is None:
@@ -324,12 +324,3 @@ class Messages:
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return
-
-
-def _payload(message: dict[str, Any]) -> dict[str, Any] | None:
-    """What our metadata in a message says; None when it has none of ours."""
-    found = message.get("metadata")
-    if not isinstance(found, dict) or found.get("event_type") != EVENT_TYPE:
-        return None
-    payload = found.get("event_payload")
-    return payload if isinstance(payload, dict) else {}

@@ -190,6 +190,7 @@ class SlackPost:
                     reason=reply.handoff.reason,
                     by=f"agent:{self._turn.agent}",
                     summary=reply.handoff.summary,
+                    alone=True,  # the job's attempt fences it
                 )
             )
         except Refused as refused:  # the answer itself is there

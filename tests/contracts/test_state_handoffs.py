@@ -33,8 +33,28 @@ def test_one_caller_tells_people_and_another_only_if_that_one_could_not(
     handoffs.told("c1")
     handoffs.untold("c1")
 
-    assert (first, again) == ([True, False], [True, False])
-    assert handoffs.begin("c1", "job3", "c") is False
+    assert [bool(each) for each in (*first, *again)] == [True, False, True, False]
+    assert handoffs.begin("c1", "job3", "c") is None
+
+
+def test_whoever_comes_after_a_crash_hears_of_the_try_before(handoffs: Handoffs) -> None:
+    first = handoffs.begin("c1", "job1", "agent:a")
+    busy = handoffs.begin("c1", "job1", "agent:a")
+    second = handoffs.begin("c1", "job1", "agent:a", alone=True)
+    assert first is not None
+    assert second is not None
+    handoffs.untold("c1", second.earlier)
+    third = handoffs.begin("c1", "job2", "b")
+    handoffs.untold("c1")
+    last = handoffs.begin("c1", "job2", "b")
+
+    assert first.earlier is None
+    assert busy is None
+    assert second.earlier == first.own
+    assert third is not None
+    assert third.earlier == first.own
+    assert last is not None
+    assert last.earlier is None
 
 
 def test_a_comment_stays_when_the_opinion_is_given_again(database: Database, jobs: Jobs) -> None:

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(32), nullable=False),
         sa.Column("by", sa.String(200), nullable=False),
         sa.Column("begun_at", sa.Double, nullable=False),
+        sa.Column("held_until", sa.Double, nullable=False),
         sa.Column("told_at", sa.Double),
     )
     op.create_table(

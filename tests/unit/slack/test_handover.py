@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from sqlalchemy import update
 
 from integrations.slack.calls import Calls, sync_client
 from integrations.slack.channel import SlackChannel
@@ -12,10 +14,12 @@ from integrations.slack.limits import Limits
 from integrations.slack.post import Pace
 from llmasos.channels import Turnover
 from llmasos.database import Database
+from llmasos.errors import ChannelUnavailable
 from llmasos.events import Handoff, Reply
 from llmasos.handoffs import Handoffs
 from llmasos.rates import MemoryRates
 from llmasos.request import Request
+from llmasos.tables import handoffs
 from llmasos.testing.jobs import MemoryPostJournal
 from llmasos.testing.slack import Fault, Message, SlackStandIn
 
@@ -28,7 +32,7 @@ class Scene:
     """A question, and an agent that answers it where conversations can be handed over."""
 
     def __init__(self, slack: SlackStandIn, database: Database) -> None:
-        self.slack, self.handoffs = slack, Handoffs(database)
+        self.slack, self.database, self.handoffs = slack, database, Handoffs(database)
         slack.redeliver_after()
         slack.workspace.channel("C0SUPPORT")
         self.journal = MemoryPostJournal("job1")
@@ -43,7 +47,7 @@ class Scene:
     def answer(self, reply: Reply, to: str = "C0SUPPORT") -> None:
         client = sync_client(self.slack.bot_token, self.slack.api_url)
         calls = Calls(client, Limits(MemoryRates(), "bot", minute=0.001))
-        handover = Handover(lambda _: calls, lambda _: to, self.handoffs)
+        handover = Handover(lambda _: calls, lambda _: to, self.handoffs, 0.01)
         channel = SlackChannel(lambda _: calls, Pace(settle_seconds=0.01), handover)
         request = Request(
             text="What does it *cost* <@U0BEN>?",
@@ -101,6 +105,45 @@ def test_people_are_told_once_however_often_it_is_brought(scene: Scene) -> None:
 
     assert len(scene.told) == 1
     assert len(scene.thread) == 2
+
+
+def test_people_are_told_once_though_the_worker_died_before_it_noted_that(scene: Scene) -> None:
+    scene.ask()
+    scene.answer(WANTS_A_PERSON)
+    with scene.database.writing() as connection:
+        connection.execute(update(handoffs).values(told_at=None))
+
+    scene.answer(WANTS_A_PERSON)
+
+    assert len(scene.told) == 1
+    assert not scene.handoffs.begin("c1", "job2", "slack:T0TEAM:U0ANN")
+
+
+def test_people_are_told_though_the_worker_died_before_it_could(scene: Scene) -> None:
+    scene.ask()
+    scene.handoffs.begin("c1", "job1", "agent:customer_service")
+    with suppress(ChannelUnavailable):  # it may have been told a moment ago: that must show first
+        scene.answer(WANTS_A_PERSON)
+
+    scene.answer(WANTS_A_PERSON)
+
+    assert len(scene.told) == 1
+    assert scene.handoffs.quiet("c1")
+
+
+def test_people_are_told_once_though_slack_gave_no_clear_answer(scene: Scene) -> None:
+    scene.ask()
+    scene.slack.workspace.channel("C0SUPPORT").joined = False
+    scene.answer(WANTS_A_PERSON)  # the answer stands, nobody could be told
+    scene.slack.workspace.channel("C0SUPPORT").joined = True
+    scene.slack.fail("chat.postMessage", Fault.breaks(done=True))
+    with pytest.raises(ChannelUnavailable):
+        scene.answer(WANTS_A_PERSON)
+
+    scene.answer(WANTS_A_PERSON)
+
+    assert len(scene.told) == 1
+    assert scene.handoffs.quiet("c1")
 
 
 def test_a_group_is_called_into_the_thread(scene: Scene) -> None:
