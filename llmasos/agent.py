@@ -49,6 +49,7 @@ class Agent:
         None: every member.
     routed: whether the router may choose it; else it must be named.
     reviewers: who must grant an answer of it before anyone sees it (as `users`, and `asker`).
+    review_in: addresses where they read it, `slack:C0123ABCD` for one.
     flow: its own generator function over a `Turn`; None is the declared agents' flow.
 
     Raises AgentDefinitionError or ToolDefinitionError when it is built wrongly.
@@ -69,6 +70,7 @@ class Agent:
     users: Sequence[str] | None = None
     routed: bool = True
     reviewers: Sequence[str] = ()
+    review_in: Sequence[str] = ()
     flow: Flow | None = None
 
     def __post_init__(self) -> None:
@@ -78,12 +80,17 @@ class Agent:
                 "a name is 1 to 63 lower-case letters, digits, '_' or '-', begins with a letter, "
                 f"and is none of {', '.join(RESERVED)}",
             )
-        for word in ("knowledge", "examples", "tools", "mcp", "reviewers"):
+        for word in ("knowledge", "examples", "tools", "mcp", "reviewers", "review_in"):
             if isinstance(getattr(self, word), str):
                 raise AgentDefinitionError(self.name, f"{word} must be a list, not a text")
         object.__setattr__(self, "knowledge", tuple(self.knowledge))
         object.__setattr__(self, "examples", tuple(self.examples))
         object.__setattr__(self, "reviewers", tuple(self.reviewers))
+        object.__setattr__(self, "review_in", tuple(self.review_in))
+        if self.review_in and not self.reviewers:
+            raise AgentDefinitionError(
+                self.name, "`review_in` says where answers are read first: name `reviewers`, too"
+            )
         object.__setattr__(self, "mcp", tuple(self.mcp))
         object.__setattr__(self, "tools", tuple(as_tool(each) for each in self.tools))
         if self.output is not None and self.knowledge and self.flow is None:

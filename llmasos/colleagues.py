@@ -50,7 +50,8 @@ class Colleagues:
         for emitted in run(inner):
             event = Token(text=emitted) if isinstance(emitted, str) else emitted
             if reviewers and isinstance(event, Reply):
-                raise Suspended(Approval.of_reply(event, reviewers))
+                places = tuple(inner.agent.review_in)
+                raise Suspended(Approval.of_reply(event, reviewers, places))
             if not isinstance(event, Token):
                 yield event
             elif not reviewers and (event.checked or not inner.agent.checked):

@@ -178,9 +178,14 @@ class Approval(_Event):
     """Exactly what is decided on."""
     to: tuple[str, ...] = (ASKER,)
     """Who may decide: `asker`, principals, `team:…`, `channel:…`, `group:…`."""
+    places: tuple[str, ...] = ()
+    """Addresses that it is brought to besides those of the request; there it says all of what is
+    decided on."""
 
     @classmethod
-    def of_reply(cls, reply: Reply, to: tuple[str, ...]) -> "Approval":
+    def of_reply(
+        cls, reply: Reply, to: tuple[str, ...], places: tuple[str, ...] = ()
+    ) -> "Approval":
         """The question whether a finished answer may go out as it is."""
         return cls(
             key="reply",
@@ -188,7 +193,24 @@ class Approval(_Event):
             question="The answer is written and waits until somebody approves it.",
             payload={"reply": reply.model_dump(mode="json")},
             to=to,
+            places=places,
         )
+
+    def in_full(self, asked: str, by: str) -> "Approval":
+        """The same for those who decide on an answer: with what was asked, and the draft.
+
+        asked: the message; by: who sent it.
+        """
+        if self.about != "reply":
+            return self
+        draft = Reply.model_validate(self.payload["reply"])
+        titles = dict.fromkeys(f"{each.title} ({each.source})" for each in draft.citations)
+        pieces = [f"**{by} asks:** {asked}", "**Draft of the answer:**", draft.text]
+        if titles:
+            pieces.append(f"**Sources:** {', '.join(titles)}")
+        if draft.artifacts:
+            pieces.append(f"**Files:** {', '.join(each.name for each in draft.artifacts)}")
+        return self.model_copy(update={"question": "\n\n".join(pieces)})
 
 
 class Failure(_Event):

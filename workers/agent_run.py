@@ -99,7 +99,8 @@ class AgentRun:
         self._hold.checkpoint()
         reply = transcript.reply()
         if agent.reviewers:
-            raise Suspended(Approval.of_reply(reply, tuple(agent.reviewers)))
+            places = tuple(agent.review_in)
+            raise Suspended(Approval.of_reply(reply, tuple(agent.reviewers), places))
         return reply
 
     def _recall(self) -> Memory:

@@ -6,6 +6,7 @@ same parts where no system runs. Start reading at `compose`.
 
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -76,6 +77,8 @@ def run_worker(settings: Settings) -> None:
         raise BrokerUnavailable("(none)", NO_BROKER)
     parts = compose(settings, CeleryDispatcher(where.broker_url), open_bus(where.bus_url))
     parts.fleet.require()  # without an engine's address no agent could answer
+    for agent in parts.catalog:
+        _check_places(f"agents.{agent.name}.review_in", agent.review_in, parts.means.channels)
     log.info("worker.composed", agents=parts.catalog.names(), channels=[*parts.means.channels])
     name = worker_name(socket.gethostname(), os.getpid())
     reporter = Reporter(parts.fleet, parts.means.bus, name)
@@ -138,11 +141,7 @@ def _scheduler(settings: Settings, parts: WorkerParts) -> Scheduler:
             hint = nearest(each.agent, tuple(catalog.names()))
             named = f"schedules.{each.name}.agent"
             raise SettingsError(named, repr(each.agent), f"there is no such agent.{hint}")
-        for address in each.reply_to:
-            if channel_of(means.channels, address) is None:
-                known = f"Known: {', '.join(sorted(means.channels)) or 'none'}."
-                named = f"schedules.{each.name}.reply_to"
-                raise SettingsError(named, repr(address), f"no channel is set up for it. {known}")
+        _check_places(f"schedules.{each.name}.reply_to", each.reply_to, means.channels)
     jobs = Jobs(
         means.database,
         means.dispatcher,
@@ -152,6 +151,14 @@ def _scheduler(settings: Settings, parts: WorkerParts) -> Scheduler:
         may_use=catalog.may_use,
     )
     return Scheduler(Schedules(means.database, settings.schedules), jobs)
+
+
+def _check_places(setting: str, places: Sequence[str], channels: Mapping[str, Channel]) -> None:
+    """Raises SettingsError for an address that no channel serves."""
+    for address in places:
+        if channel_of(channels, address) is None:
+            known = f"Known: {', '.join(sorted(channels)) or 'none'}."
+            raise SettingsError(setting, repr(address), f"no channel is set up for it. {known}")
 
 
 def load_channels(settings: Settings) -> dict[str, Channel]:

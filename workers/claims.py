@@ -112,11 +112,9 @@ class Claims:
             if row["status"] == JobStatus.AWAITING_APPROVAL:
                 waiting = approvals.waiting(connection, [row["id"]])[row["id"]]
             job = Job.of_row(row, waiting=waiting)
-            open_now = {"job_id": job.id}
-            found = (
-                connection.scalars(self._open_addresses, open_now) if job.request.reply_to else ()
-            )
-            addresses = tuple(found)
+            addresses: tuple[str, ...] = ()
+            if job.request.reply_to or row["runs"] > 1 or job.status is not JobStatus.RUNNING:
+                addresses = tuple(connection.scalars(self._open_addresses, {"job_id": job.id}))
         return Claim(
             job=job,
             attempt=row["attempt"],

@@ -13,6 +13,7 @@ import structlog
 
 from llmasos.channels import Channel, Draft, Journal, Outcome, Post, Turnover
 from llmasos.errors import ChannelError, ChannelUnavailable, LeaseLost
+from llmasos.events import Approval, Reply
 from llmasos.network import shown
 
 log = structlog.get_logger()
@@ -66,8 +67,22 @@ class Courier:
     def finish(self, outcome: Outcome) -> None:
         """Bring this; it is committed."""
         with self._news:
-            self._outcome = outcome
+            self._outcome = self._for_reviewers(outcome) if self._reviewed_here else outcome
             self._news.notify()
+
+    @property
+    def _reviewed_here(self) -> bool:
+        """Whether this is where people decide: the request names no such address."""
+        return self.address not in self._turn.request.reply_to
+
+    def _for_reviewers(self, outcome: Outcome) -> Outcome:
+        """The outcome for those who decide: they read the draft, and take nobody's place."""
+        if isinstance(outcome, Approval):
+            asked = self._turn.request
+            return outcome.in_full(asked.text, asked.principal.name or asked.principal.id)
+        return (
+            outcome.model_copy(update={"handoff": None}) if isinstance(outcome, Reply) else outcome
+        )
 
     def abandon(self, last: Draft | None = None) -> None:
         """Stop: the job is no longer ours, or will be tried again. last: what to show before."""

@@ -5,6 +5,7 @@ stale worker, an agent that overran its deadline) gets LeaseLost. Start reading 
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -87,8 +88,10 @@ class Outcomes:
         """
         with self._database.writing() as connection:
             _refuse_cancelled(connection, claim)
-            until = connection.execute(select(self._database.now())).scalar_one() + seconds
-            values: dict[str, Any] = {"due_at": until, "unsettled": False, "worker": None}
+            now = connection.execute(select(self._database.now())).scalar_one()
+            until = now + seconds
+            due = now if self._also_at(connection, claim, approval.places) else until
+            values: dict[str, Any] = {"due_at": due, "unsettled": False, "worker": None}
             self._write(
                 connection,
                 claim,
@@ -233,6 +236,17 @@ class Outcomes:
         held = {"held_id": claim.job.id, "held_attempt": claim.attempt}
         if not connection.execute(RUNNING_ROW, {**values, **held}).rowcount:
             raise LeaseLost(claim.job.id, claim.attempt)
+
+    def _also_at(self, connection: Connection, claim: Claim, places: Sequence[str]) -> bool:
+        """Have what the job asks brought to these places, too; whether one of them is new."""
+        rows = [
+            {"job_id": claim.job.id, "address": each, "state": "pending"}
+            for each in dict.fromkeys(places)
+        ]
+        if not rows:
+            return False
+        new = self._database.insert(deliveries).values(rows).on_conflict_do_nothing()
+        return bool(connection.execute(new).rowcount)
 
     def _tries(self, claim: Claim, address: str) -> int:
         of_this = (deliveries.c.job_id == claim.job.id, deliveries.c.address == address)

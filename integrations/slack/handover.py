@@ -145,7 +145,7 @@ def _tell_thread(calls: Calls, to: str, case: Case) -> None:
     _post(calls, case, THREAD_PART, case.address.channel, case.address.thread_ts, words)
 
 
-def _post(  # noqa: PLR0913  (what a message is made of)
+def _post(
     calls: Calls, case: Case, part: int, channel: str, thread: str | None, words: str
 ) -> None:
     calls(

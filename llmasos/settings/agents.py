@@ -43,6 +43,9 @@ class AgentOverride(Section):
     """Principals, `team:…`, `channel:…` or `group:…` who may use it. None: every member."""
     reviewers: Words | None = None
     """Who must approve its answers before anyone sees them: `asker`, and what `users` takes."""
+    review_in: Words | None = None
+    """Addresses where they read them, as `slack:C0123ABCD`; in Slack there are buttons. Empty: only
+    where the question was asked, and in the job."""
     answers: str | None = None
     """CSV, TOML or Markdown file of questions and the answers that people have written to them,
     which `customer_service` serves first; relative paths start beside `llmasos.toml`."""

@@ -124,6 +124,11 @@ class RecordingChannel:
         with self._lock:
             return [_words(outcome) for _, _, outcome in self.outcomes]
 
+    def by_address(self) -> dict[str, str]:
+        """The text that stands at each address in the end."""
+        with self._lock:
+            return {address: _words(outcome) for address, _, outcome in self.outcomes}
+
     def record(self, address: str, job_id: str, outcome: Outcome) -> None:
         """Keep an outcome."""
         with self._lock:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from integrations.slack import socket_mode
+from integrations.slack.blocks import APPROVE_ACTION
 from integrations.slack.desk import Desk
 from llmasos.bus import MemoryBus
 from llmasos.conversations import Conversations
@@ -49,6 +50,10 @@ def tell(turn):
 
 teller = Agent("teller", "Tells what it was given.", flow=tell)
 other = Agent("other", "Tells it too.", flow=tell)
+read = Agent(
+    "read", "Its answers are read first.", flow=tell,
+    reviewers=["channel:C0REVIEW"], review_in=["slack:C0REVIEW"],
+)
 """
 
 
@@ -199,6 +204,33 @@ def test_a_command_is_answered_where_the_bot_is_and_privately_elsewhere(
     assert "Answered by other" in str(private["blocks"])
     assert "asked: two |" in private["blocks"][0]["text"]
     assert slack.messages("C0OTHER") == []
+
+
+def test_a_draft_is_approved_in_the_channel_where_it_is_read(
+    slack: SlackStandIn, jobs: Jobs
+) -> None:
+    slack.workspace.channel("C0REVIEW")
+    ts = slack.say("C0GENERAL", "read: what does it cost?")
+    [draft] = slack.wait(
+        lambda: [m for m in slack.messages("C0REVIEW") if "Draft" in m.shown], PATIENCE
+    )
+    [waiting] = slack.wait(
+        lambda: [m.shown for m in slack.answers("C0GENERAL", ts, final=False)], PATIENCE
+    )
+    shown = draft.shown
+    job = jobs.list()[0].id
+
+    slack.press_button(
+        APPROVE_ACTION, job, user="U0BEN", channel={"id": "C0REVIEW"}, message={"ts": draft.ts}
+    )
+
+    assert "asked:" in answer(slack, "C0GENERAL", ts)
+    assert "asks:** what does it cost?" in shown
+    assert "asked: what does it cost? |" in shown
+    assert "asked:" not in waiting
+    slack.wait(lambda: slack.messages("C0REVIEW")[0].payload.get("final"), PATIENCE)
+    [brought] = slack.messages("C0REVIEW")
+    assert brought.shown.startswith("asked: what does it cost?")
 
 
 def test_a_message_is_asked_about(slack: SlackStandIn, jobs: Jobs) -> None:

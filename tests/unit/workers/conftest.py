@@ -62,13 +62,16 @@ class Bench:
         *,
         checked: bool = False,
         reviewers: tuple[str, ...] = (),
+        review_in: tuple[str, ...] = (),
         deadline: float = 60.0,
         may_take: RunLimits | None = None,
         limits: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> Runner:
         """A worker whose agent does this."""
-        agent = Agent(name="echo", flow=flow, checked=checked, reviewers=reviewers)
+        agent = Agent(
+            name="echo", flow=flow, checked=checked, reviewers=reviewers, review_in=review_in
+        )
         agent = agent.with_changes(limits=may_take or agent.limits)
         wide = JobSettings(**{"deadline_seconds": deadline, **(limits or {})})
         means = Means(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llmasos.errors import AlreadyDecided, ChannelUnavailable, NotAllowed
-from llmasos.events import Approval, Reply
+from llmasos.events import Approval, Handoff, Reply
 from llmasos.jobs import JobStatus
 from llmasos.request import LOCAL, Principal
 from llmasos.tools import tool
@@ -164,6 +164,51 @@ def test_a_declined_draft_is_never_sent(bench: Any) -> None:
     assert bench.channel.texts()[-1] == (
         "The answer was not approved: it was declined. Nothing was done."
     )
+
+
+@pytest.mark.parametrize("asked_at", [("test:a",), ()], ids=["asked in a place", "asked over HTTP"])
+def test_a_draft_is_read_where_the_reviewers_are(bench: Any, asked_at: tuple[str, ...]) -> None:
+    job = bench.submit("What?", principal=ASKER, reply_to=asked_at)
+    runner = bench.runner(drafts([]), reviewers=("group:leads",), review_in=("test:leads",))
+    runner.work()
+    asked = dict(bench.channel.by_address())
+
+    bench.jobs.decide(job, True, LEAD)
+    runner.work()
+
+    assert set(asked) == {*asked_at, "test:leads"}
+    assert "answer 1" in asked["test:leads"]
+    assert "**slack:T:U1 asks:** What?" in asked["test:leads"]
+    assert "answer 1" not in asked.get("test:a", "")
+    assert bench.channel.by_address() == dict.fromkeys(asked, "answer 1")
+    assert {each.state for each in bench.jobs.find(job).deliveries} == {"delivered"}
+
+
+def test_those_who_read_a_draft_are_told_that_it_was_declined(bench: Any) -> None:
+    job = bench.submit(principal=ASKER)
+    runner = bench.runner(drafts([]), reviewers=("group:leads",), review_in=("test:leads",))
+    runner.work()
+
+    bench.jobs.decide(job, False, LEAD)
+    runner.work()
+
+    assert "it was declined" in bench.channel.by_address()["test:leads"]
+    assert bench.jobs.find(job).status is JobStatus.CANCELLED
+
+
+def test_whoever_reads_a_draft_does_not_hand_the_conversation_over(bench: Any) -> None:
+    def flow(turn: Any) -> Any:
+        yield Reply(text="Ask a person.", handoff=Handoff(reason="no source"))
+
+    job = bench.submit(principal=ASKER, reply_to=("test:a",))
+    runner = bench.runner(flow, reviewers=("group:leads",), review_in=("test:leads",))
+    runner.work()
+    bench.jobs.decide(job, True, LEAD)
+    runner.work()
+
+    last = {address: outcome for address, _, outcome in bench.channel.outcomes}
+    assert last["test:a"].handoff is not None
+    assert last["test:leads"].handoff is None
 
 
 @pytest.mark.parametrize(
