@@ -5,7 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
+from integrations.http_api import refusals
 from integrations.http_api.doors import short
+from integrations.http_api.shapes import JOB, JobShape, SkippedShape
 from integrations.webhooks.hooks import Skipped
 from integrations.webhooks.intake import Intake
 
@@ -20,7 +22,24 @@ def _intake(request: Request) -> Intake:
 Deliveries = Annotated[Intake, Depends(_intake)]
 
 
-@router.post("/hooks/{name}", status_code=202, responses={200: {}, 401: {}, 409: {}})
+PAYLOAD = {"title": "Payload", "description": "What the sender has to tell, as its source has it."}
+
+
+@router.post(
+    "/hooks/{name}",
+    status_code=202,
+    responses={
+        202: JOB,
+        200: {
+            "model": JobShape | SkippedShape,
+            "description": "The job that it made before, or why it made none.",
+        },
+        **refusals.described(404, 409),
+    },
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": PAYLOAD}}}
+    },
+)
 async def receive(name: str, request: Request, intake: Deliveries) -> JSONResponse:
     """Take a signed delivery.
 

@@ -76,6 +76,8 @@ class ApprovalShape(_Shape):
     about: str
     payload: dict[str, Any]
     to: list[str]
+    places: list[str]
+    """Where it is brought besides the request's own addresses."""
     expires_at: str
 
 
@@ -106,6 +108,13 @@ class JobsShape(_Shape):
     jobs: list[JobShape]
     next: str | None
     """The cursor of the next page; null: this is the last."""
+
+
+class SkippedShape(_Shape):
+    """A delivery that made no job, since the webhook's `when` is false for it."""
+
+    skipped: Literal[True]
+    reason: str
 
 
 class AgentShape(_Shape):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import (
     content_type_conformance,
+    negative_data_rejection,
     not_a_server_error,
     response_headers_conformance,
     response_schema_conformance,
@@ -22,7 +23,7 @@ from knowledge import KnowledgeBase
 from llmasos.events import Reply
 from llmasos.testing.retrieval import HashingEmbedder
 
-CHECKS = [
+CONFORMS = [
     content_type_conformance,
     not_a_server_error,
     response_headers_conformance,
@@ -30,6 +31,10 @@ CHECKS = [
     status_code_conformance,
     unsupported_method,
 ]
+CHECKS = {
+    GenerationMode.POSITIVE: CONFORMS,
+    GenerationMode.NEGATIVE: [*CONFORMS, negative_data_rejection],
+}
 OPERATIONS = [
     ("GET", "/v1/agents"),
     ("POST", "/v1/agents/{name}/runs"),
@@ -53,11 +58,24 @@ OPERATIONS = [
     ("GET", "/v1/models/{model}"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
+    ("POST", "/hooks/{name}"),
 ]
 """What is tried."""
-OTHERS = [("GET", "/readyz"), ("POST", "/hooks/{name}")]
-"""There is no engine here, and no webhook."""
+OTHERS = [("GET", "/readyz")]
+"""There is no engine here."""
+HOOK = """
+[[webhooks]]
+name = "echo"
+source = "token"
+header = "X-Token"
+secret = "a-long-secret"
+agent = "echo"
+prompt = "{{ body }}"
+when = "body != 'quiet'"
+"""
 PARTS = 4
+EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 6}
+"""Requests to each route: those that fit its description, and wrong ones."""
 
 
 class Served:
@@ -68,6 +86,9 @@ class Served:
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._work)
         self.document = httpx.get(f"{address}/openapi.json", timeout=60).json()
+        for item in self.document["paths"].values():
+            for operation in item.values():
+                operation.pop("security", None)  # without keys none is needed: see `test_keys.py`
         self.job = desk.ask().json()["id"]
         self._worker.start()
         desk.doors.knowledge.upload("help", {"a.md": b"# Refunds\n\nWithin 14 days.\n"})
@@ -85,7 +106,7 @@ class Served:
 @pytest.fixture
 def served(make_desk: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(KnowledgeBase, "from_settings", _hashing)
-    desk = make_desk("web.refusals_per_minute = 1000000")
+    desk = make_desk(f"web.refusals_per_minute = 1000000\n{HOOK}")
     made = Served(desk, str(desk.http.base_url).rstrip("/"))
     yield made
     made.stop()
@@ -102,24 +123,37 @@ def test_every_route_is_tried(served: Served) -> None:
     assert {*named} == {*OPERATIONS, *OTHERS}
 
 
+def _can_be_wrong(operation: Any) -> bool:
+    """Whether something else than its path may be wrong in a request."""
+    if operation.path.startswith("/hooks/"):
+        return False  # any JSON is right there; `test_hostile.py` has what is not
+    return any(len(each) for each in (operation.query, operation.headers, operation.body))
+
+
 @pytest.mark.parametrize("part", range(PARTS))
-def test_what_is_sent_is_answered_as_the_document_says(served: Served, part: int) -> None:
+@pytest.mark.parametrize("mode", EXAMPLES)
+def test_what_is_sent_is_answered_as_the_document_says(
+    served: Served, mode: GenerationMode, part: int
+) -> None:
     schema = schemathesis.openapi.from_dict(served.document)
     known = {"name": "echo", "job_id": served.job, "collection": "help", "model": "echo"}
 
     for verb, path in OPERATIONS[part::PARTS]:
         operation = schema[path][verb]
+        if mode is GenerationMode.NEGATIVE and not _can_be_wrong(operation):
+            continue
 
         @settings(
-            max_examples=3, deadline=None, database=None, derandomize=True,
+            max_examples=EXAMPLES[mode], deadline=None, database=None, derandomize=True,
             phases=[Phase.generate], suppress_health_check=list(HealthCheck),
         )  # fmt: skip
-        @given(case=operation.as_strategy(GenerationMode.POSITIVE))
+        @given(case=operation.as_strategy(mode))
         def ask(case: Case) -> None:
             case.path_parameters = {
                 name: known.get(name, value) for name, value in (case.path_parameters or {}).items()
             }
-            case.call_and_validate(base_url=served.address, checks=CHECKS, timeout=60)
+            case.headers = {**(case.headers or {}), "X-Token": "a-long-secret"}
+            case.call_and_validate(base_url=served.address, checks=CHECKS[mode], timeout=60)
 
         try:
             ask()
