@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from agents.writing_checker import Note, checked, reviewed
 from agents.writing_formats import files_of
-from agents.writing_gate import changes, inventions, key_sentences
-from agents.writing_long import is_long, long_piece, long_summary, outline
+from agents.writing_gate import changes, inventions, same_subject
+from agents.writing_long import is_long, long_piece, long_summary, outline, short_summary
+from agents.writing_polish import polished
 from agents.writing_tasks import Name, Task, length_of, task_of
 from agents.writing_translation import glossary_of, translated
 from llmasos.agent import Agent, Emitted, prompt
@@ -26,7 +27,16 @@ from llmasos.turn import Turn
 
 PROMPTS: dict[Name, str] = {
     name: prompt(__package__, f"writing_{name}.md")
-    for name in ("title", "rewrite", "proofread", "summarise", "outline", "translate", "free")
+    for name in (
+        "title",
+        "rewrite",
+        "polish",
+        "proofread",
+        "summarise",
+        "outline",
+        "translate",
+        "free",
+    )
 }
 LONGEST_TITLE = 90
 """Characters."""
@@ -58,7 +68,13 @@ def answer(turn: Turn) -> Iterator[Emitted]:
     if task.name == "translate":
         yield Reply(text=translated(turn, PROMPTS["translate"], task.text, glossary))
         return
+    if task.name == "polish":
+        yield Reply(text=polished(turn, PROMPTS["polish"], task.text))
+        return
     written = "".join(_generated(turn, task)).strip().strip('"“”')
+    if task.name == "summarise":
+        yield from short_summary(turn, task.text, written)
+        return
     text = _FINISHED[task.name](turn, task, written)
     yield Token(text=text)
     yield Reply(text=text)
@@ -147,7 +163,7 @@ def _rewrite(turn: Turn, task: Task, written: str) -> str:
     changed = changes(task.text, written) if written else []
     wanted = length_of(task.instruction)
     fits = wanted is not None or 0.3 <= len(written) / len(task.text) <= 3
-    if fits and _same_subject(task.text, written) and not changed:
+    if fits and same_subject(task.text, written) and not changed:
         if wanted is None:
             return written
         have = length(written)
@@ -156,30 +172,15 @@ def _rewrite(turn: Turn, task: Task, written: str) -> str:
     return say("rewrite_refused", turn.text, reason=reason, text=checked(task.text)[0])
 
 
-def _summary(turn: Turn, task: Task, written: str) -> str:
-    """The summary if it invents nothing; else the text's own key sentences."""
-    shorter = 0 < len(written) < len(task.text)
-    if shorter and not inventions(task.text, written) and _same_subject(task.text, written):
-        return written
-    return say("summary_quoted", turn.text, text=key_sentences(task.text))
-
-
 def length(text: str) -> int:
     """How long a text is: words, in Chinese characters."""
     return len(re.findall(r"\w", text)) if is_chinese(text) else len(text.split())
-
-
-def _same_subject(original: str, new: str) -> bool:
-    """Whether most of what a new text speaks of is in the original."""
-    told = terms(new)
-    return bool(told) and len([t for t in told if t in set(terms(original))]) >= 0.5 * len(told)
 
 
 _FINISHED: dict[Name, Callable[[Turn, Task, str], str]] = {
     "title": _title,
     "proofread": _proofread,
     "rewrite": _rewrite,
-    "summarise": _summary,
 }
 
 writing = Agent(

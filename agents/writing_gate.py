@@ -30,6 +30,8 @@ NEGATED = [
     "must",
 ]
 """What `n't` is written to."""
+SHARED = 0.5
+"""Share of its content words that a text in other words keeps, and of the new ones that are old."""
 SHORT = 200
 """Characters of a text in which one changed word is a large share."""
 
@@ -71,6 +73,12 @@ _SENSE = {
 """Words that decide who does it and whether it is so, and what each stands for."""
 
 
+def same_subject(original: str, new: str) -> bool:
+    """Whether most of what a new text speaks of is in the original."""
+    told, there = terms(new), set(terms(original))
+    return bool(told) and sum(term in there for term in told) >= 0.5 * len(told)
+
+
 def alike(original: str, new: str) -> bool:
     """Whether a new text is the original with small changes and no other content."""
     if not 0.85 <= len(new) / max(1, len(original)) <= 1.2:
@@ -78,6 +86,19 @@ def alike(original: str, new: str) -> bool:
     if _alike(_tokens(original), _tokens(new)) >= 0.75:
         return True
     return len(original) <= SHORT and _alike(original, new) >= 0.85
+
+
+def keeps_meaning(original: str, new: str) -> bool:
+    """Whether a text in other words says what the original says, as far as words tell: the same
+    names, numbers, persons and denials, and most of its content.
+    """
+    if not new or not 0.5 <= len(new) / max(1, len(original)) <= 1.6:
+        return False
+    before, after = set(terms(original)), set(terms(new))
+    shared = len(before & after)
+    if shared < SHARED * len(before) or shared < SHARED * len(after):
+        return False
+    return not changes(original, new) and set(_sense(original)) == set(_sense(new))
 
 
 def keeps_words(old: str, fresh: str) -> bool:

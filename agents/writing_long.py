@@ -8,8 +8,9 @@ cut. A long document is summed up part by part, each sentence with its place. St
 import re
 from collections.abc import Iterator, Sequence
 
+from agents.writing_continuity import breaks
 from agents.writing_formats import files_of
-from agents.writing_gate import inventions, key_sentences
+from agents.writing_gate import inventions, key_sentences, same_subject
 from llmasos.agent import Emitted
 from llmasos.events import Child, Citation, Delegate, Part, Reply, Token
 from llmasos.generation import Message
@@ -91,7 +92,8 @@ def _heading(brief: str) -> str:
 def joined(asked: str, sections: Sequence[tuple[str, Child]]) -> tuple[str, list[str]]:
     """Sections as one piece without what they repeat, and what a reader should look at."""
     told: list[set[str]] = []
-    pieces, remarks, cut = [], [], 0
+    kept: list[tuple[str, str]] = []
+    remarks, cut = [], 0
     for heading, child in sections:
         body = _body(child.reply.text, heading) if child.reply else ""
         if not body:
@@ -104,10 +106,11 @@ def joined(asked: str, sections: Sequence[tuple[str, Child]]) -> tuple[str, list
             continue
         if not set(terms(body)) & set(terms(f"{heading} {asked}")):
             remarks.append(say("section_strays", asked, heading=heading))
-        pieces.append(f"## {heading}\n\n{body}")
-    if cut and pieces:
+        kept.append((heading, body))
+    if cut and kept:
         remarks.append(say("repeats_cut", asked, number=cut))
-    return "\n\n".join(pieces), remarks
+    pieces = (f"## {heading}\n\n{body}" for heading, body in kept)
+    return "\n\n".join(pieces), [*remarks, *breaks(asked, kept)]
 
 
 def _body(text: str, heading: str) -> str:
@@ -171,6 +174,34 @@ def long_summary(turn: Turn, name: str, text: str) -> Iterator[Emitted]:
     reply = Reply(text="\n".join(lines), citations=tuple(citations))
     yield Token(text=reply.text)
     yield reply
+
+
+def short_summary(turn: Turn, text: str, written: str) -> Iterator[Emitted]:
+    """What the model wrote of a text if it invents nothing, else the text's own key sentences.
+
+    Of a file each sentence is cited with the one of the file that it rests on.
+    """
+    fits = 0 < len(written) < len(text) and not inventions(text, written)
+    sourced = fits and same_subject(text, written)
+    said = written if sourced else key_sentences(text)
+    citations: tuple[Citation, ...] = ()
+    if turn.attachments and text == turn.attachments[0].text:
+        said, citations = _cited(turn.attachments[0].name, text, said)
+    said = said if sourced else say("summary_quoted", turn.text, text=said)
+    yield Token(text=said)
+    yield Reply(text=said, citations=citations)
+
+
+def _cited(name: str, text: str, said: str) -> tuple[str, tuple[Citation, ...]]:
+    """A summary with a number behind each sentence, and the sentences that they stand for."""
+    quotes: dict[str, int] = {}
+    lines = []
+    for sentence in sentences(said):
+        if quote := _source(sentence.text, text):
+            number = quotes.setdefault(quote, len(quotes) + 1)
+            lines.append(f"{sentence.text} [{number}]")
+    sources = (Citation(source=name, title=name, quote=quote, score=1.0) for quote in quotes)
+    return " ".join(lines), tuple(sources)
 
 
 def divided(text: str, room: int) -> list[str]:

@@ -11,6 +11,7 @@ Name = Literal[
     "title",
     "outline",
     "continue",
+    "polish",
     "rewrite",
     "proofread",
     "summarise",
@@ -43,10 +44,16 @@ _TRIGGERS: tuple[tuple[Name, str], ...] = (
         r"|续写|接着写|继续写",
     ),
     (
+        "polish",
+        r"(?-i:\bpolish(?:ing)?\b)|^\W*polish (?:this|the|my|our|it)\b"
+        r"|\b(?:read|flow|sound)s? (?:better|well|more (?:naturally|fluently|smoothly))\b"
+        r"|\bimprove\b.{0,30}\b(?:style|flow|wording|writing|readability)\b|润色",
+    ),
+    (
         "rewrite",
-        r"\bre-?(?:write|phrase|word)|\bparaphrase|\bpolish"
+        r"\bre-?(?:write|phrase|word)|\bparaphrase"
         r"|\b(?:make|turn)\b.{0,30}\b(?:shorter|longer|formal|friendl|polite|concise|clearer|simpler|professional|casual)|\bshorten\b|\bsimplify\b"
-        r"|改写|重写|润色|换一?种说法|改得|缩短|精简|更(?:正式|礼貌|简洁|口语)",
+        r"|改写|重写|换一?种说法|改得|缩短|精简|更(?:正式|礼貌|简洁|口语)",
     ),
     ("translate", r"\btranslat(?:e|ion)\b|翻译|译成"),
     ("outline", r"\boutline\b|大纲|提纲"),

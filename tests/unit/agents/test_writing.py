@@ -22,6 +22,9 @@ TEXT = (
         ("Continue this story: Once upon a time", "continue"),
         ("Please rewrite this in a friendlier tone: Go away now.", "rewrite"),
         ("Make it shorter:\n\nLong text", "rewrite"),
+        ("Polish this:\n\nI has a cat", "polish"),
+        ("Please make this read better: i has a cat", "polish"),
+        ("Translate this into Polish: I have a cat", "translate"),
         ("Proofread: i has a cat", "proofread"),
         ("Can you fix the grammar mistakes?\n\ni has a cat", "proofread"),
         ("Summarize the following:\n\nLong text", "summarise"),
@@ -29,7 +32,7 @@ TEXT = (
         ("Write a letter to my landlord", "free"),
         ("给这段话起个标题：\n今天天气很好", "title"),
         ("续写：从前有座山", "continue"),
-        ("润色一下：今天天气很好", "rewrite"),
+        ("润色一下：今天天气很好", "polish"),
         ("校对：今天天汽很好", "proofread"),
         ("总结：今天天气很好", "summarise"),
         ("写一封道歉信", "free"),
@@ -153,3 +156,19 @@ def test_the_gate_tells_a_correction_from_another_text():
     assert not alike("He goes home", "She stays there in the evening")
     assert keeps_words("go", "goes")
     assert not keeps_words("leaves", "stays")
+
+
+def test_a_summary_of_a_file_cites_its_sentences():
+    file = Attachment(name="library.md", text=TEXT)
+    said = "The library in Hamburg holds 40,000 books. The cafe closes at six."
+
+    turn = make_turn(writing, "Summarise this", ScriptedEngine([said]), attachments=[file])
+    reply = reply_of(turn)
+
+    assert reply.text == (
+        "The library in Hamburg holds 40,000 books. [1] The cafe closes at six. [2]"
+    )
+    assert [(each.source, each.quote) for each in reply.citations] == [
+        ("library.md", "It holds 40,000 books."),
+        ("library.md", "The cafe closes at six."),
+    ]
