@@ -60,7 +60,7 @@ def create_app(doors: Doors) -> FastAPI:
     refusals.install(app)
     for noun in (agents, jobs, knowledge, chat, hooks, health, manual):
         app.include_router(noun.router)
-    app.router.routes.extend(_slack(doors))
+    app.router.routes[:0] = _slack(doors)  # first: nothing else comes as often
     app.state.callers = Callers(Keys(doors.database))
     rates = open_rates(addresses(doors.settings).bus_url)
     guard = Guard(app.state.callers, Limits(rates), doors.settings)

@@ -47,7 +47,7 @@ HEARD = (
 )
 """The events that may be for us."""
 REMEMBERED = 1_000
-"""How many refused messages are remembered."""
+"""How many messages are remembered that were stored, and that were refused."""
 VIEWED = 12 * 3600.0
 """Seconds for which it is known what a person looks at."""
 TITLE = 60
@@ -64,6 +64,8 @@ class Intake:
         self._needs_groups = any(each.startswith("group:") for each in named)
         self._people: dict[str, People] = {}
         self._told: OrderedDict[object, None] = OrderedDict()
+        self._storing: dict[str, asyncio.Event] = {}
+        self._stored: OrderedDict[str, None] = OrderedDict()
 
     def hears(self, event: object) -> bool:
         """Whether an event may be for us."""
@@ -110,6 +112,20 @@ class Intake:
                 await self._said(event, house, calls)
 
     async def _said(self, event: Event, house: House, calls: EdgeCalls) -> None:
+        """Take a message in. A mention comes twice: what was stored already asks nobody again."""
+        key = house.key(str(event.get("channel")), str(event.get("ts")))
+        while (under_way := self._storing.get(key)) is not None:
+            await under_way.wait()
+        if key in self._stored:
+            log.debug("slack.twin", channel=event.get("channel"))
+            return
+        self._storing[key] = asyncio.Event()
+        try:
+            await self._take_in(event, house, calls)
+        finally:
+            self._storing.pop(key).set()
+
+    async def _take_in(self, event: Event, house: House, calls: EdgeCalls) -> None:
         try:
             submitted = await asyncio.to_thread(self._store, event, house)
         except IdempotencyConflict:
@@ -120,6 +136,9 @@ class Intake:
                 self._tell(error, event, str(event.get("ts")), calls)
         else:
             if submitted is not None:
+                self._stored[str(submitted.job.request.idempotency_key)] = None
+                while len(self._stored) > REMEMBERED:
+                    self._stored.popitem(last=False)
                 log.info("slack.received", job=submitted.job.id, new=submitted.new)
                 if submitted.new:
                     self._entitle(submitted.job.request, event, calls)

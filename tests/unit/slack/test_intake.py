@@ -1,15 +1,18 @@
 """What people do in Slack beside asking: stop, edit, delete, look elsewhere, be refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from llmasos.database import Database
-from llmasos.jobs import Job, Jobs, JobStatus
+from llmasos.errors import DatabaseUnavailable
+from llmasos.jobs import Job, Jobs, JobStatus, Submitted
+from llmasos.request import Request
 from llmasos.settings import Settings
 from llmasos.tables import messages
 from llmasos.testing.slack import SlackStandIn
-from tests.unit.slack.conftest import Door, bot
+from tests.unit.slack.conftest import Desk, Door, bot, jobs_of
 
 
 def asked(slack: SlackStandIn, jobs: Jobs, number: int = 1) -> Job:
@@ -221,3 +224,41 @@ def test_what_somebody_looks_at_is_known_to_every_process(
     again, first = jobs.list()
     assert first.request.metadata["viewed"] == "C0SALES"
     assert "viewed" not in again.request.metadata
+
+
+def test_the_twin_of_a_stored_mention_asks_the_database_nothing(
+    make_door: Callable[..., Door],
+    slack_settings: Callable[..., Settings],
+    desk: Desk,
+    database: Database,
+) -> None:
+    submitted = []
+
+    class Counting(Jobs):
+        def submit(self, request: Request) -> Submitted:
+            submitted.append(request.idempotency_key)
+            return super().submit(request)
+
+    door = make_door(slack_settings(), replace(desk, jobs=jobs_of(Counting, database)))
+    said = {"channel": "C0GENERAL", "user": "U0ANN", "team": "T0TEAM", "ts": "1760000000.000100"}
+
+    assert door.mention("writing: Hi?") == 200
+    assert door.event(type="message", text="<@U0BOT> writing: Hi?", **said) == 200
+    assert door.mention("writing: Hi?") == 200
+
+    assert submitted == ["slack:T0TEAM:C0GENERAL:1760000000.000100"]
+
+
+def test_a_twin_is_stored_when_its_mention_could_not_be(
+    make_door: Callable[..., Door],
+    slack_settings: Callable[..., Settings],
+    broken: Callable[[Exception, int], Desk],
+    jobs: Jobs,
+) -> None:
+    door = make_door(slack_settings(), broken(DatabaseUnavailable("db", "gone"), 1))
+    said = {"channel": "C0GENERAL", "user": "U0ANN", "team": "T0TEAM", "ts": "1760000000.000100"}
+
+    assert door.mention("writing: Hi?") == 500
+    assert door.event(type="message", text="<@U0BOT> writing: Hi?", **said) == 200
+
+    assert len(jobs.list()) == 1

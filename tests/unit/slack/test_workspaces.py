@@ -27,7 +27,7 @@ from llmasos.settings import Settings
 from llmasos.testing import MemoryPostJournal
 from llmasos.testing.slack import SlackStandIn
 
-from .conftest import Desk, Door, bot
+from tests.unit.slack.conftest import Desk, Door, bot
 
 TEAMS = ("T0EAST", "T0WEST")
 
