@@ -71,7 +71,9 @@ class Edge(AsyncMiddleware):
     ) -> BoltResponse:
         """Store what is asked, then answer Slack: whatever it is, it is acknowledged."""
         answer, workspace = None, req.context.team_id
-        if workspace and farewell(req.body):
+        if req.body.get("type") == "app_rate_limited":
+            log.warning("slack.events_dropped", workspace=workspace, next="Slack sends too many")
+        elif workspace and farewell(req.body):
             log.warning("slack.removed", workspace=workspace)
             await self.bots.forget(workspace, _time_of(req.body))
         elif self._concerns_us(req.body) and (bot := await self.bots.of(workspace)):

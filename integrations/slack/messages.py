@@ -24,7 +24,7 @@ PAGES = 20
 """How much of a thread is read when a message of ours is looked for."""
 FILES = 1_000
 """The journal's number of a job's first file; its messages are counted from 0."""
-TOO_MUCH = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
+TOO_MUCH = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long")
 
 
 @dataclass

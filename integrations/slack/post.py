@@ -134,8 +134,7 @@ class SlackPost:
         text = text[: cut(text, LIMIT)]
         self._messages.put(0, replace(self._look(text + closing(text), 0), to_decide=True))
         self._messages.remove_from(1)
-        if self._status_shown:
-            self._say("")
+        self._rest()
 
     def _finish(self, outcome: Reply | Failure) -> None:
         self._settle()
@@ -151,8 +150,8 @@ class SlackPost:
         texts = texts or pieces(text)
         self._put_all(texts, ending)
         self._messages.remove_from(len(texts))
-        if self._status_shown and not streamed:
-            self._say("")
+        if not streamed:
+            self._rest()
         if isinstance(outcome, Reply):
             self._share([each for each in outcome.artifacts if is_file(each)], texts, ending)
             self._hand_over(outcome)
@@ -221,6 +220,23 @@ class SlackPost:
 
     def _stop_streaming(self) -> None:
         self._stream, self.interval = None, self._pace.update_interval
+
+    def _rest(self) -> None:
+        """Show that nothing is being done any more; a stream's end alone does so by itself."""
+        if self._address.dm and self._address.thread_ts:
+            try:
+                self._messages.call(
+                    self._messages.client.agents_sessions_setStatus,
+                    channel_id=self._address.channel,
+                    thread_ts=self._address.thread_ts,
+                    status="active",
+                )
+            except SlackError as error:  # a session may not be had, a status may
+                self._log.info("slack.session_not_rested", reason=str(error)[:100])
+            else:
+                return
+        if self._status_shown:
+            self._say("")
 
     def _say(self, status: str) -> None:
         """Show a status below the thread; it costs nothing if that fails."""

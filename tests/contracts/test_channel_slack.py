@@ -341,16 +341,29 @@ def test_a_stream_that_ended_by_itself_is_updated_to_the_whole_answer(
     assert [answer.shown for answer in in_dm.answers] == ["All is well."]
 
 
-def test_a_status_that_lasts_is_shown_again_and_cleared_in_the_end(in_dm: Scene) -> None:
+def test_a_session_rests_once_its_answer_is_there_streamed_or_not(in_dm: Scene) -> None:
     post = in_dm.post()
     post.show(Draft(status="Searching " + "x" * 200))
     in_dm.slack.fail("chat.startStream", Fault.says("channel_type_not_supported"))
 
     post.finish(reply())
 
-    [shown, cleared] = in_dm.slack.called("assistant.threads.setStatus")
-    assert (shown["status"][:9], cleared["status"]) == ("Searching", "")
+    [shown] = in_dm.slack.called("assistant.threads.setStatus")
+    assert in_dm.slack.workspace.sessions[in_dm.place, in_dm.ask]["status"] == "active"
+    assert shown["status"].startswith("Searching")
     assert shown["loading_messages"][0] == ("Searching " + "x" * 200)[:50]
+
+
+def test_where_there_are_no_sessions_the_status_is_cleared(in_dm: Scene) -> None:
+    post = in_dm.post()
+    post.show(Draft(status="Searching"))
+    in_dm.slack.fail("chat.startStream", Fault.says("channel_type_not_supported"))
+    in_dm.slack.fail("agents.sessions.setStatus", Fault.says("not_agent_app"))
+
+    post.finish(reply())
+
+    [_, cleared] = in_dm.slack.called("assistant.threads.setStatus")
+    assert cleared["status"] == ""
 
 
 def test_an_answer_in_the_making_can_be_stopped_and_a_finished_one_asked_again(

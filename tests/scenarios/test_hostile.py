@@ -22,13 +22,14 @@ from urllib.parse import urlencode
 import pytest
 
 from integrations.webhooks.generic import sign
-from llmasos.database import Database, migrate
+from llmasos.database import Database
 from llmasos.jobs import JobStatus
-from llmasos.processes import TETHER, free_port
+from llmasos.processes import TETHER
 from llmasos.settings import Settings
 from llmasos.tables import jobs
 from llmasos.testing.slack import SlackStandIn
 from llmasos.testing.slack.signing import signed_headers
+from tests.scenarios.homes import slack_home
 
 SECRET = "a-secret-that-is-not-logged"
 SOURCES = ("generic", "standard", "github", "gitlab", "alertmanager", "stripe", "hmac", "token")
@@ -135,16 +136,9 @@ def slack() -> Iterator[SlackStandIn]:
 
 @pytest.fixture
 def settings(make_settings: Callable[..., Settings], slack: SlackStandIn) -> Settings:
-    """All doors are open; nothing listens where the broker should be."""
-    broker = f"redis://127.0.0.1:{free_port()}/0"
-    made = make_settings(
-        f'broker_url = "{broker}"\nbus_url = "{broker}"\n{CONFIGURATION}\n'
-        f'[slack]\nbot_token = "{slack.bot_token}"\nsigning_secret = "{slack.signing_secret}"\n'
-        f'api_url = "{slack.api_url}"\n'
-    )
-    with Database(made.state_url) as database:
-        migrate(database)
-    return made
+    """All doors are open."""
+    doors = f'bot_token = "{slack.bot_token}"\nsigning_secret = "{slack.signing_secret}"'
+    return slack_home(make_settings, slack, doors, CONFIGURATION)
 
 
 @pytest.fixture

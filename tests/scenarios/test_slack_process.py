@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from slack_sdk.oauth.installation_store import Installation
 
-from llmasos.database import Database, migrate
-from llmasos.processes import free_port
+from integrations.slack.installations import installations_of
+from llmasos.database import Database
 from llmasos.settings import Settings
 from llmasos.tables import jobs
 from llmasos.testing.slack import SlackStandIn
+from tests.scenarios.homes import slack_home
 
 
 @pytest.fixture
@@ -25,16 +27,8 @@ def slack() -> Iterator[SlackStandIn]:
 
 @pytest.fixture
 def settings(make_settings: Callable[..., Settings], slack: SlackStandIn) -> Settings:
-    """Slack is the stand-in; nothing listens where the broker should be."""
-    broker = f"redis://127.0.0.1:{free_port()}/0"
-    made = make_settings(
-        f'broker_url = "{broker}"\nbus_url = "{broker}"\n'
-        f'[slack]\nbot_token = "{slack.bot_token}"\napp_token = "{slack.app_token}"\n'
-        f'api_url = "{slack.api_url}"\n'
-    )
-    with Database(made.state_url) as database:
-        migrate(database)
-    return made
+    tokens = f'bot_token = "{slack.bot_token}"\napp_token = "{slack.app_token}"'
+    return slack_home(make_settings, slack, tokens)
 
 
 @contextmanager
@@ -73,6 +67,38 @@ def test_a_message_is_taken_without_a_broker_and_the_process_stops_cleanly(
     assert slack.deliveries[0].tries == 1
     assert "refunds" not in said
     assert slack.bot_token not in said
+
+
+def test_every_workspace_that_has_added_the_app_is_heard(
+    slack: SlackStandIn, make_settings: Callable[..., Settings]
+) -> None:
+    app = slack.directory
+    named = "[slack.workspaces.T0EAST]\n[slack.workspaces.T0WEST]"
+    credentials = f'client_id = "{app.client_id}"\nclient_secret = "{app.client_secret}"'
+    doors = f'{credentials}\napp_token = "{slack.app_token}"\n{named}'
+    settings = slack_home(make_settings, slack, doors)
+    with Database(settings.state_url) as database:
+        kept = installations_of(settings.slack, database)
+        for team in ("T0EAST", "T0WEST"):
+            bot_user = app.workspace(team).bot_user
+            token = app.token(team)
+            kept.save(
+                Installation(user_id="U0ANN", team_id=team, bot_token=token, bot_user_id=bot_user)
+            )
+
+    with bot(settings.folder) as process:
+        slack.wait(lambda: slack.connections == 1, seconds=60)
+        for team in ("T0EAST", "T0WEST"):
+            with slack.at(team):
+                slack.dm("How long do refunds take?")
+        slack.wait(lambda: [d.acknowledged for d in slack.deliveries] == [True, True], seconds=20)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=20)
+
+    with Database(settings.state_url) as database, database.reading() as connection:
+        owners = {row.owner for row in connection.execute(jobs.select())}
+    assert owners == {"slack:T0EAST:U0ANN", "slack:T0WEST:U0ANN"}
+    assert "xoxb-" not in said
 
 
 def test_a_wrong_token_ends_the_process_with_slacks_word_and_the_setting(

@@ -54,10 +54,8 @@ class Directory:
         workspace, scope = self._codes.pop(str(arguments.get("code")), (None, ""))
         if workspace is None:
             raise Refusal("invalid_code")
-        token = f"xoxb-{workspace.team}-{secrets.token_hex(6)}"
-        self._tokens[token] = workspace
         return {
-            "access_token": token,
+            "access_token": self.token(workspace.team),
             "token_type": "bot",
             "scope": scope,
             "bot_user_id": workspace.bot_user,
@@ -67,6 +65,12 @@ class Directory:
             "authed_user": {"id": "U0ANN"},
             "is_enterprise_install": False,
         }
+
+    def token(self, team: str) -> str:
+        """A new token that opens a workspace."""
+        made = f"xoxb-{team}-{secrets.token_hex(6)}"
+        self._tokens[made] = self.workspace(team)
+        return made
 
     def of_token(self, token: str) -> Workspace | None:
         """The workspace that a token opens."""

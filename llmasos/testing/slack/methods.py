@@ -144,6 +144,7 @@ def start_stream(workspace: Workspace, arguments: Json) -> Json:
         stream_began=time.monotonic(),
     )
     channel.messages.append(message)
+    sessions.stream_sets(workspace, message, "processing")
     return {"channel": channel.id, "ts": message.ts}
 
 
@@ -178,6 +179,7 @@ def stop_stream(workspace: Workspace, arguments: Json) -> Json:
     message.blocks = arguments.get("blocks") or []
     message.metadata = arguments.get("metadata")
     message.streaming = False
+    sessions.stream_sets(workspace, message, arguments.get("session_status") or "active")
     return {"channel": message.channel, "ts": message.ts}
 
 

@@ -1,7 +1,7 @@
 """Sessions of the agent view in the stand-in."""
 
 from llmasos.testing.slack.checks import Refusal
-from llmasos.testing.slack.workspace import Json, Workspace
+from llmasos.testing.slack.workspace import Json, Message, Workspace
 
 STATES = ("processing", "active", "suspended", "closed")
 LONGEST_TITLE = 200
@@ -19,6 +19,15 @@ def set_status(workspace: Workspace, arguments: Json) -> Json:
     session["status"] = arguments["status"]
     session["states"].append(arguments["status"])
     return {}
+
+
+def stream_sets(workspace: Workspace, message: Message, status: str) -> None:
+    """What a stream's start and end make of its session; a message that is posted changes none."""
+    if workspace.channels[message.channel].kind == "im":
+        place = (message.channel, str(message.thread_ts))
+        session = workspace.sessions.setdefault(place, {"title": "", "states": []})
+        session["status"] = status
+        session["states"].append(status)
 
 
 def rename(workspace: Workspace, arguments: Json) -> Json:

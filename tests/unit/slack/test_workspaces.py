@@ -26,7 +26,6 @@ from llmasos.jobs import Job, Jobs
 from llmasos.settings import Settings
 from llmasos.testing import MemoryPostJournal
 from llmasos.testing.slack import SlackStandIn
-
 from tests.unit.slack.conftest import Desk, Door, bot
 
 TEAMS = ("T0EAST", "T0WEST")
