@@ -6,6 +6,8 @@ What is not done is told to them alone. Start reading at `Actions.by_id`.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
@@ -31,12 +33,17 @@ from llmasos.jobs import JobStatus
 
 log = structlog.get_logger()
 
+HANDOVERS = 2
+"""Conversations that are handed over at a time. Each waits for Slack on a thread, and those on
+which events are stored must not be taken up by that."""
+
 
 class Actions:
     """Acts on the buttons of answers."""
 
     def __init__(self, desk: Desk, errands: Errands) -> None:
         self._desk, self._errands = desk, errands
+        self._handovers = ThreadPoolExecutor(HANDOVERS, "slack-handover")
 
     def by_id(self) -> Mapping[str, Action]:
         """Who acts on a button, by its `action_id`."""
@@ -64,8 +71,8 @@ class Actions:
 
     async def _person(self, pressed: Pressed, house: House, calls: EdgeCalls) -> None:
         """It takes several calls of Slack's: an errand."""
-        work = self._do(pressed, house, calls, lambda: self._hand_over(pressed))
-        self._errands.run("handover", work)
+        act = partial(self._hand_over, pressed)
+        self._errands.run("handover", self._do(pressed, house, calls, act, self._handovers))
 
     def _ask_again(self, pressed: Pressed, house: House) -> None:
         """Run a failed job again; to one that succeeded a new one, once."""
@@ -107,11 +114,19 @@ class Actions:
         return OwnJobs(self._desk, pressed.principal.id, house.runs_it(pressed.user))
 
     async def _do(
-        self, pressed: Pressed, house: House, calls: EdgeCalls, act: Callable[[], object]
+        self,
+        pressed: Pressed,
+        house: House,
+        calls: EdgeCalls,
+        act: Callable[[], object],
+        threads: ThreadPoolExecutor | None = None,
     ) -> None:
-        """Do it, or tell whoever pressed why not. Raises a StateError."""
+        """Do it, or tell whoever pressed why not. Raises a StateError.
+
+        threads: where it is done; None: where everything is.
+        """
         try:
-            await asyncio.to_thread(act)
+            await asyncio.get_running_loop().run_in_executor(threads, act)
         except (UsageError, ChannelError) as error:
             log.info("slack.button_refused", action=pressed.action, error=type(error).__name__)
             notice = calls(

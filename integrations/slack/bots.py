@@ -20,7 +20,7 @@ from llmasos.rates import Rates
 from llmasos.settings import SlackSettings
 
 FRESH = 5.0
-"""Seconds for which an installation, or that there is none, is taken as it was read."""
+"""Seconds for which an installation is taken as it was read."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,12 @@ class Bots:
             return bot
         found = await asyncio.to_thread(self._installations.find, workspace)
         if found is None or found.token is None:
-            bot, token = None, ""
-        elif found.token != token:
-            calls, token = self._calls(found.token), found.token
+            self._known.pop(workspace, None)
+            return None
+        if bot is None or found.token != token:
+            calls = self._calls(found.token)
             bot = Bot(workspace, found.bot_user, found.bot_id, calls, workspace)
-        self._known[workspace] = (time.monotonic() + FRESH, token, bot)
+        self._known[workspace] = (time.monotonic() + FRESH, found.token, bot)
         return bot
 
     async def forget(self, workspace: str, at: float) -> None:

@@ -79,17 +79,20 @@ class Installations(AsyncInstallationStore):
         log.info("slack.installed", workspace=workspace, by=row["installed_by"])
 
     def find(self, workspace: str) -> Installed | None:
-        """The app in a workspace, if it is there."""
+        """The app in a workspace, if it is there and still allowed."""
+        if not self._allows(workspace):
+            return None
         query = select(slack_installations).where(slack_installations.c.workspace == workspace)
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().first()
         return self._of_row(row) if row is not None else None
 
     def all(self) -> tuple[Installed, ...]:
-        """The app in every workspace that has it."""
+        """The app in every workspace that has it, and still may."""
         query = select(slack_installations).order_by(slack_installations.c.workspace)
         with self._database.reading() as connection:
-            return tuple(self._of_row(row) for row in connection.execute(query).mappings())
+            rows = connection.execute(query).mappings().all()
+        return tuple(self._of_row(row) for row in rows if self._allows(row["workspace"]))
 
     def remove(self, workspace: str, at: float | None = None) -> None:
         """Forget a workspace: its token is worth nothing any more.
@@ -107,7 +110,7 @@ class Installations(AsyncInstallationStore):
     def _check(self, installation: Installation, workspace: str) -> None:
         if installation.is_enterprise_install or not WORKSPACE.fullmatch(workspace):
             raise NotTaken("The app is added to one workspace at a time, not to an organisation.")
-        if workspace not in self._allowed and ANY not in self._allowed:
+        if not self._allows(workspace):
             raise NotTaken(
                 f"The workspace {workspace} may not add this app. Whoever runs it can allow that "
                 f"with [slack.workspaces.{workspace}] in llmasos.toml."
@@ -119,6 +122,9 @@ class Installations(AsyncInstallationStore):
                 "This app's tokens are rotated, which LLMasOS does not do. Make an app from the "
                 "manifest of `llmasos slack manifest`."
             )
+
+    def _allows(self, workspace: str) -> bool:
+        return workspace in self._allowed or ANY in self._allowed
 
     def _of_row(self, row: RowMapping) -> Installed:
         try:

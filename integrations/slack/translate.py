@@ -71,7 +71,7 @@ class House:
             team=team,
             channel=channel,
             groups=self.groups.get(user, ()) if team == self.team else (),
-            member=team == self.team or team in self.settings.partners,
+            member=team in (self.team, *self.settings.workspaces, *self.settings.partners),
         )
 
     def runs_it(self, user: str) -> bool:

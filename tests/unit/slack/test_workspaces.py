@@ -337,3 +337,29 @@ def test_the_doctor_says_when_the_client_secret_is_wrong(
 
     assert "Slack says bad_client_secret" in found["app secret"]
     assert "none has added the app" in found["workspaces"]
+
+
+def test_a_workspace_that_is_named_no_more_is_not_served(
+    shared: Door, several: Callable[..., Settings], database: Database
+) -> None:
+    add(shared, "T0EAST")
+    secret = shared.slack.directory.client_secret
+
+    without = Installations(database, secret, ("T0WEST",))
+
+    assert without.find("T0EAST") is None
+    assert without.all() == ()
+    assert Installations(database, secret, ("*",)).find("T0EAST") is not None
+
+
+def test_people_of_a_named_workspace_are_members_in_a_shared_channel(
+    shared: Door, jobs: Jobs
+) -> None:
+    add(shared, "T0EAST")
+    with shared.slack.at("T0EAST"):
+        event = {"channel": "C0EAST", "user": "U0BEN", "user_team": "T0WEST", "ts": "1760000000.1"}
+        assert shared.event(type="app_mention", text="<@U0BOT0EAST> writing: Hi?", **event) == 200
+
+    [job] = jobs.list()
+    assert job.request.principal.id == "slack:T0WEST:U0BEN"
+    assert job.request.reply_to[0].startswith("slack:T0EAST/C0EAST/")
