@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmasos.generation import Message
-from llmasos.language.phrases import say
+from llmasos.language.phrases import everywhere, say
 from llmasos.settings import SlotSettings
 from llmasos.tools import Tool
 
@@ -64,6 +64,11 @@ class Slot:
         return words if free else None
 
     @property
+    def what(self) -> str:
+        """What it is, as a question names it."""
+        return str(self.schema.get("description", self.name.replace("_", " "))).rstrip(" .")
+
+    @property
     def kind(self) -> str:
         """Its JSON type."""
         return str(self.schema.get("type", "string"))
@@ -88,16 +93,15 @@ class Action:
 
     def question(self, slot: Slot, language_of: str) -> str:
         """What is asked for a slot; it says what for, so that the answer is told from others."""
-        what = slot.schema.get("description", slot.name.replace("_", " "))
-        ask = slot.ask or say("slot", language_of, what=str(what).rstrip(" ."))
-        return f"{self.title}: {ask}"
+        return f"{self.title}: {slot.ask or say('slot', language_of, what=slot.what)}"
 
     def asked(self, said: str) -> Slot | None:
         """The slot that a message of the agent asks for, if it does."""
-        asks = (
-            (slot, self.question(slot, tongue)) for slot in self.slots for tongue in ("a", "中")
-        )
-        return next((slot for slot, question in asks if said.endswith(question)), None)
+        for slot in self.slots:
+            asks = (slot.ask,) if slot.ask else everywhere("slot", what=slot.what)
+            if said.endswith(tuple(f"{self.title}: {ask}" for ask in asks)):
+                return slot
+        return None
 
     def values(self, told: Sequence[tuple[Slot | None, str]]) -> dict[str, Any]:
         """The values in what was said. told: each message with the slot that it was asked for."""
@@ -190,7 +194,7 @@ def clarifying(titles: Sequence[str], language_of: str) -> str:
 def choices_of(said: str) -> list[str]:
     """The choices that a message of the agent offers; none when it is no such question."""
     head, *lines = said.splitlines() or [""]
-    if head not in (say("clarify", "a"), say("clarify", "中")):
+    if head not in everywhere("clarify"):
         return []
     return [line.partition(". ")[2] for line in lines]
 

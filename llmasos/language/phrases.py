@@ -25,6 +25,12 @@ def say(phrase: str, language_of: str, **parts: object) -> str:
     return said.get(phrase, phrases("en")[phrase]).format(**parts)
 
 
+def everywhere(phrase: str, **parts: object) -> tuple[str, ...]:
+    """A phrase in each language that has it: what the agent may have said before."""
+    every = (phrases(language) for language in LANGUAGES)
+    return tuple(said[phrase].format(**parts) for said in every if phrase in said)
+
+
 @cache
 def phrases(language: str) -> dict[str, str]:
     """All phrases of a language, by name."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from agents.customer_service import Desk, customer_service
+from agents.customer_service_actions import Action, choices_of, clarifying, slots_of
 from agents.customer_service_dialogue import Dialogue
 from agents.customer_service_intents import Intents, train
 from llmasos.errors import InvalidRequest
@@ -199,3 +200,15 @@ def test_examples_that_teach_nothing_say_why(tmp_path, content, reason):
 
     with pytest.raises(InvalidRequest, match=reason):
         train(tmp_path / "e.csv", tmp_path / "learned.zip", HashingEmbedder())
+
+
+@pytest.mark.parametrize("tongue", ["¿Cómo puedo pagar?", "Wie kann ich die zahlen?", "怎么付款"])
+def test_what_was_asked_is_known_again_in_every_language(tongue):
+    slots = slots_of(order_status, WANTED["order_status"].slots)
+    action = Action("Order status", order_status, slots)
+
+    assert choices_of(clarifying(["Order status", "Cancelling"], tongue)) == [
+        "Order status",
+        "Cancelling",
+    ]
+    assert [action.asked(action.question(slot, tongue)) for slot in slots] == list(slots)
