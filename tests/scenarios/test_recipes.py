@@ -4,9 +4,7 @@ import hashlib
 import hmac
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from integrations.http_api.app import create_app
 from llmasos.bus import MemoryBus
 from llmasos.database import Database, migrate
 from llmasos.settings import Settings
+from llmasos.testing.callbacks import CallbackReceiver
 from llmasos.testing.slack import SlackStandIn
 from workers.app import inline
 from workers.inline import InlineDispatcher, run_pending
@@ -43,35 +42,10 @@ ISSUE = {
 }
 
 
-class Receiver(HTTPServer):
-    """Takes callbacks."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.taken: list[tuple[dict[str, str], bytes]] = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.taken.append(({k.lower(): v for k, v in self.headers.items()}, body))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def receiver() -> Iterator[CallbackReceiver]:
+    with CallbackReceiver() as made:
+        yield made
 
 
 @pytest.fixture
@@ -139,7 +113,7 @@ def test_an_alert_becomes_a_triage_message_in_a_channel(
 
 @pytest.mark.timeout(600)
 def test_an_issue_gets_an_answer_drafted_to_a_url(
-    deliver: Callable[..., Any], receiver: Receiver
+    deliver: Callable[..., Any], receiver: CallbackReceiver
 ) -> None:
     url = f"http://127.0.0.1:{receiver.server_address[1]}/drafts"
     toml = recipe("issues").replace("https://bot.example.com/drafts", url)
@@ -151,7 +125,7 @@ def test_an_issue_gets_an_answer_drafted_to_a_url(
 
     job = deliver(toml, "/hooks/issues", body, headers)
 
-    (sent, answer), = receiver.taken  # fmt: skip
+    [(sent, answer)] = receiver.taken
     said = Webhook(SECRET.encode()).verify(answer, sent)
     assert (job.status, job.deliveries[0].state) == ("succeeded", "delivered")
     assert said["type"] == "job.succeeded"

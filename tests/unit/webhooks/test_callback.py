@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from llmasos.jobs import Jobs
 from llmasos.network import is_public
 from llmasos.request import Request
 from llmasos.settings import JobSettings, Settings
+from llmasos.testing.callbacks import CallbackReceiver
 from workers.claims import Claims
 from workers.inline import InlineDispatcher
 from workers.journal import PostJournal
@@ -32,41 +32,10 @@ PRIVATE = '[callbacks]\nsecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"\nallow
 REPLY = Reply(text="Within 14 days.")
 
 
-class Receiver(ThreadingHTTPServer):
-    """Takes callbacks; `answers` are its next status codes."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.taken: list[tuple[dict[str, str], bytes]] = []
-        self.answers: list[tuple[int, dict[str, str]]] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/answers?team=1"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.taken.append((headers, body))
-        status, more = self.server.answers.pop(0) if self.server.answers else (204, {})
-        self.send_response(status)
-        for name, value in more.items():
-            self.send_header(name, value.encode().decode("latin-1"))
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def receiver() -> Iterator[CallbackReceiver]:
+    with CallbackReceiver() as made:
+        yield made
 
 
 class Bringing:
@@ -105,7 +74,9 @@ def bring(tmp_path: Path) -> Iterator[Callable[[str], Bringing]]:
 
 
 def test_a_receiver_can_verify_a_callback_with_any_standard_webhooks_library(
-    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+    make_settings: Callable[..., Settings],
+    receiver: CallbackReceiver,
+    bring: Callable[[str], Bringing],
 ) -> None:
     bringing = bring(receiver.url)
 
@@ -120,7 +91,9 @@ def test_a_receiver_can_verify_a_callback_with_any_standard_webhooks_library(
 
 
 def test_an_answer_that_was_brought_is_not_sent_again_by_the_next_worker(
-    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+    make_settings: Callable[..., Settings],
+    receiver: CallbackReceiver,
+    bring: Callable[[str], Bringing],
 ) -> None:
     bringing = bring(receiver.url)
     channel = http_channel(make_settings(PRIVATE))
@@ -132,7 +105,9 @@ def test_an_answer_that_was_brought_is_not_sent_again_by_the_next_worker(
 
 
 def test_a_try_that_failed_is_made_again_under_the_same_id(
-    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+    make_settings: Callable[..., Settings],
+    receiver: CallbackReceiver,
+    bring: Callable[[str], Bringing],
 ) -> None:
     receiver.answers = [(503, {"Retry-After": "7"})]
     bringing = bring(receiver.url)
@@ -154,7 +129,7 @@ def test_a_try_that_failed_is_made_again_under_the_same_id(
 ])  # fmt: skip
 def test_a_refusal_for_good_and_one_for_now_are_told_apart(
     make_settings: Callable[..., Settings],
-    receiver: Receiver,
+    receiver: CallbackReceiver,
     bring: Callable[[str], Bringing],
     status: int,
     error: type[Exception],
@@ -168,7 +143,9 @@ def test_a_refusal_for_good_and_one_for_now_are_told_apart(
 
 
 def test_a_failure_is_brought_as_such(
-    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+    make_settings: Callable[..., Settings],
+    receiver: CallbackReceiver,
+    bring: Callable[[str], Bringing],
 ) -> None:
     failure = Failure(type="EngineUnavailable", message="The engine does not answer.")
 
@@ -181,7 +158,9 @@ def test_a_failure_is_brought_as_such(
 
 
 def test_nothing_goes_to_a_private_address_unless_it_is_allowed(
-    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+    make_settings: Callable[..., Settings],
+    receiver: CallbackReceiver,
+    bring: Callable[[str], Bringing],
 ) -> None:
     channel = http_channel(make_settings(PRIVATE.replace("true", "false")))
 
@@ -199,7 +178,7 @@ def test_nothing_goes_to_a_private_address_unless_it_is_allowed(
 
 def test_a_name_is_looked_up_once_so_that_it_cannot_lead_elsewhere_a_moment_later(
     make_settings: Callable[..., Settings],
-    receiver: Receiver,
+    receiver: CallbackReceiver,
     bring: Callable[[str], Bringing],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -298,7 +277,9 @@ def test_a_receiver_that_speaks_slowly_is_left_in_time(
 
 
 def test_a_receiver_may_say_when_to_come_again_as_a_date(
-    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+    make_settings: Callable[..., Settings],
+    receiver: CallbackReceiver,
+    bring: Callable[[str], Bringing],
 ) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
     receiver.answers = [(429, {"Retry-After": later})]
@@ -312,7 +293,7 @@ def test_a_receiver_may_say_when_to_come_again_as_a_date(
 @pytest.mark.parametrize("said", ["", "soon", "-5", "Mon, 01 Jan 2001 00:00:00 GMT", "１２"])
 def test_a_pause_that_nobody_understands_is_none(
     make_settings: Callable[..., Settings],
-    receiver: Receiver,
+    receiver: CallbackReceiver,
     bring: Callable[[str], Bringing],
     said: str,
 ) -> None:
@@ -325,7 +306,9 @@ def test_a_pause_that_nobody_understands_is_none(
 
 
 def test_while_a_secret_changes_receivers_of_the_old_and_of_the_new_believe_it(
-    make_settings: Callable[..., Settings], receiver: Receiver, bring: Callable[[str], Bringing]
+    make_settings: Callable[..., Settings],
+    receiver: CallbackReceiver,
+    bring: Callable[[str], Bringing],
 ) -> None:
     toml = '[callbacks]\nsecret = ["the new one", "the old one"]\nallow_private = true\n'
 
