@@ -7,7 +7,9 @@ import threading
 import pytest
 
 from knowledge import KnowledgeBase
+from knowledge.chunking import Chunk
 from knowledge.folders import locked
+from knowledge.records import Entry
 from llmasos.errors import HomeNotWritable, KnowledgeError, StoreDamaged
 from llmasos.request import LOCAL
 from llmasos.testing.retrieval import HashingEmbedder
@@ -202,3 +204,23 @@ def test_threads_search_while_another_adds(place, filled, page):
     assert failures == []
     assert set(searched) == {"Within fourteen days."}
     assert base.stats("help").documents == 19
+
+
+def test_storing_a_document_costs_the_same_however_many_there_are(shelf):
+    steps = []
+    made = shelf()
+    for first in (0, 1_000):
+        made.put({f"{n}.md": f"page {n}" for n in range(first, first + 999)})
+        with locked(made.collection.folder), made.collection.store.write() as draft:
+            steps.append(0)
+
+            def count():
+                steps[-1] += 1
+
+            draft._connection.set_progress_handler(count, 1)
+            draft.remove("nothing.md")
+            chunk = Chunk("", "", "one more", 0, 8)
+            entry = Entry(f"new-{first}.md", f"/new-{first}", "", "0", 1, [chunk], 1)
+            draft.put(entry, HashingEmbedder(dimension=32).embed([chunk.embedded]))
+
+    assert steps[1] < 1.2 * steps[0]
