@@ -1,12 +1,15 @@
 """How search grows with a collection: latency, recall, bytes; against encoding and bare FAISS.
 
     python benchmarks/knowledge_scale.py 10000 100000 [1000000] --data FOLDER [--queries 100]
+                                         [--keep FOLDER]
 
 Collections are synthetic: texts are paragraphs of XQuAD in which a fifth of the words is
 exchanged for others of the same corpus, vectors are unit vectors in topics (48 free dimensions and
 noise), since embedding a million real texts takes hours. The query is embedded for real through
 the engine's `/embed`, and then given a place near a stored vector, so that the index works as it
-would. The peer is the same `/embed` followed by a bare search of the same FAISS index.
+would. The peer is the same `/embed` followed by a bare search of the same FAISS index; both are
+asked in turns. `--keep` leaves the collections in a folder, and a later run goes on with them: a
+million chunks take minutes to store and to index, and 5 GB.
 """
 
 import argparse
@@ -24,13 +27,15 @@ from knowledge import HttpEmbedder, KnowledgeBase, Server
 from knowledge.chunking import Chunk
 from knowledge.collection import Collection
 from knowledge.embedding import Vectors
-from knowledge.folders import create_collection, locked
+from knowledge.folders import collection_exists, create_collection, locked
 from knowledge.records import Entry
 from llmasos.engine.launch import EngineProcess
 from llmasos.request import LOCAL
 from llmasos.settings import load
 
 DIMENSION, FREE, TOPICS, PER_DOCUMENT, BATCH = 384, 48, 2_000, 10, 8_000
+LONGEST = 120
+"""Words of a text."""
 KEY = "benchmark"
 
 
@@ -40,28 +45,36 @@ def lines(path: Path) -> list[dict[str, str]]:
 
 
 class Corpus:
-    """Texts and vectors without end, the same for the same seed."""
+    """Texts and vectors without end, in the same topics for each."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._chance = np.random.default_rng(7)
-        self._texts = [each.split() for each in texts]
-        self._words = np.array([word for each in self._texts for word in each])
-        self._centres = self._chance.normal(size=(TOPICS, FREE)).astype(np.float32)
-        self._out = self._chance.normal(size=(FREE, DIMENSION)).astype(np.float32)
+        self._texts = [np.array(each.split()[:LONGEST], dtype=object) for each in texts]
+        self._words = np.concatenate(self._texts)
+        chance = np.random.default_rng(7)
+        self._centres = chance.normal(size=(TOPICS, FREE)).astype(np.float32)
+        self._out = chance.normal(size=(FREE, DIMENSION)).astype(np.float32)
+        self.seed(0)
+
+    def seed(self, number: int) -> None:
+        """Begin a sequence of its own."""
+        self._chance = np.random.default_rng([7, number])
 
     def text(self) -> str:
         """Another one."""
-        words = np.array(self._texts[self._chance.integers(len(self._texts))][:120], dtype=object)
-        changed = self._chance.random(len(words)) < 0.2
-        words[changed] = self._chance.choice(self._words, int(changed.sum()))
+        words = self._texts[self._chance.integers(len(self._texts))].copy()
+        changed = np.flatnonzero(self._chance.random(len(words)) < 0.2)
+        words[changed] = self._words[self._chance.integers(0, len(self._words), len(changed))]
         return " ".join(words)
 
     def vectors(self, count: int) -> Vectors:
         """That many more."""
         topics = self._chance.integers(0, TOPICS, count)
-        free = self._centres[topics] + 0.7 * self._chance.normal(size=(count, FREE))
-        full = free @ self._out + 1.5 * self._chance.normal(size=(count, DIMENSION))
+        free = self._centres[topics] + 0.7 * self._noise(count, FREE)
+        full = free @ self._out + 1.5 * self._noise(count, DIMENSION)
         return np.asarray(full / np.linalg.norm(full, axis=1, keepdims=True), dtype=np.float32)
+
+    def _noise(self, rows: int, columns: int) -> Vectors:
+        return self._chance.standard_normal((rows, columns), dtype=np.float32)
 
 
 class Placed:
@@ -86,6 +99,7 @@ def main() -> None:
     parser.add_argument("sizes", type=int, nargs="+")
     parser.add_argument("--data", type=Path, required=True, help="the judged data sets")
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--keep", type=Path, help="where collections are made, and left")
     arguments = parser.parse_args()
     data = arguments.data / "xquad"
     if not data.is_dir():
@@ -100,7 +114,8 @@ def main() -> None:
         embedder = HttpEmbedder(lambda: Server(engine.url, KEY), settings.embedding.model)
         for size in arguments.sizes:
             corpus = Corpus(texts)
-            print(json.dumps(measured(Path(folder), corpus, embedder, size, asked)), flush=True)
+            kept = (arguments.keep or Path(folder)).absolute()
+            print(json.dumps(measured(kept, corpus, embedder, size, asked)), flush=True)
         embedder.close()
 
 
@@ -110,6 +125,7 @@ def measured(
     """Build a collection of this size, and search it beside its peer."""
     name = f"c{size}"
     seconds = fill(folder / name, corpus, embedder.model, size)
+    corpus.seed(size)
     placed = Placed(embedder, corpus.vectors(len(asked)))
     base = KnowledgeBase(folder, placed)
     stats = base.stats(name)
@@ -144,26 +160,31 @@ def measured(
         "recall_at_10": round(recall, 4),
         "version_bytes_per_chunk": round(stats.memory / stats.chunks),
         "disk_bytes_per_chunk": round(stats.bytes / stats.chunks),
-        "store_seconds": round(seconds[0], 1),
-        "version_seconds": round(seconds[1], 1),
+        "store_processor_seconds": round(seconds[0], 1),
+        "version_processor_seconds": round(seconds[1], 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
 def fill(folder: Path, corpus: Corpus, model: str, size: int) -> tuple[float, float]:
-    """Store that many chunks, then make a version; returns the seconds of both."""
-    create_collection(folder, model, DIMENSION)
+    """Store that many chunks, then make a version; returns the processor seconds of both."""
+    if not collection_exists(folder):
+        create_collection(folder, model, DIMENSION)
     collection = Collection(folder)
-    began = time.perf_counter()
+    began = time.process_time()
     with locked(folder):
-        for first in range(0, size, BATCH):
+        with collection.store.read() as snapshot:
+            there, version = snapshot.counts()[1], snapshot.facts().version
+        corpus.seed(there)
+        for first in range(there, size, BATCH):
             with collection.store.write() as draft:
                 for entry, vectors in entries(corpus, first, min(BATCH, size - first)):
                     draft.put(entry, vectors)
-        stored = time.perf_counter()
-        collection.publish()
+        stored = time.process_time()
+        if there < size or not version:
+            collection.publish()
     collection.close()
-    return stored - began, time.perf_counter() - stored
+    return stored - began, time.process_time() - stored
 
 
 def entries(corpus: Corpus, first: int, count: int) -> Iterator[tuple[Entry, Vectors]]:
