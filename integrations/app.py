@@ -137,7 +137,7 @@ def open_doors(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Doo
         database=database,
         jobs=jobs,
         bus=bus,
-        knowledge=KnowledgeBase.from_settings(settings),
+        knowledge=KnowledgeBase.open(settings),
         conversations=Conversations(database),
         feedback=Feedback(database),
         fleet=Fleet(settings),

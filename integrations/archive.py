@@ -92,7 +92,7 @@ def restore(settings: Settings, path: Path, *, force: bool = False) -> Contents:
         Database(settings.state_url) as database,
     ):
         manifest = _unpack(path, scratch)
-        knowledge = KnowledgeBase.from_settings(settings)
+        knowledge = KnowledgeBase.open(settings)
         try:
             _check_idle(database)
             if not force:
@@ -126,7 +126,7 @@ def _collect(settings: Settings, folder: Path) -> dict[str, Any]:
         (folder / name).mkdir(parents=True)
     with Database(settings.state_url) as database:
         rows = dump(database, folder / "state")
-    knowledge = KnowledgeBase.from_settings(settings)
+    knowledge = KnowledgeBase.open(settings)
     try:
         names = knowledge.collections()
         for name in names:

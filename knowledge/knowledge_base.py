@@ -17,6 +17,7 @@ from knowledge.calibration import Calibration
 from knowledge.collection import Collection, check_dimension
 from knowledge.collection_view import CollectionView
 from knowledge.embedding import Embedder, HttpEmbedder, Vectors
+from knowledge.evaluation import Evaluation, Judged, evaluate
 from knowledge.filters import Filter, Wanted
 from knowledge.folders import collection_exists, delete_collection, locked
 from knowledge.ingest import Adding
@@ -31,7 +32,7 @@ from knowledge.report import CollectionStats, DocumentInfo, VersionInfo
 from knowledge.retrieve import Tuning, retrieve
 from knowledge.shelf import Shelf
 from llmasos.errors import EmbeddingModelChanged, InvalidRequest
-from llmasos.request import ADMIN, Principal
+from llmasos.request import ADMIN, LOCAL, Principal
 from llmasos.retrieval import Passage
 from llmasos.settings import KnowledgeSettings, Settings
 from llmasos.upkeep import Notify, Progress, Report
@@ -71,7 +72,7 @@ class KnowledgeBase:
         self._embedding = _threads()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def open(cls, settings: Settings) -> Self:
         """The installation's collections, embedded by the server that is in force for it."""
         embedder = HttpEmbedder.from_settings(settings)
         return cls(settings.knowledge_dir, embedder, settings.knowledge, Tuning.of(settings))
@@ -213,6 +214,15 @@ class KnowledgeBase:
         hidden = {} if explain else {"explanation": None}
         return [each.model_copy(update=hidden) for each in found]
 
+    def evaluate(
+        self, collection: str, judged: Sequence[Judged], principal: Principal = LOCAL
+    ) -> Evaluation:
+        """Measure how well a collection answers judged queries, with a principal's rights.
+
+        Raises what `search` raises.
+        """
+        return evaluate(self, collection, judged, principal)
+
     def collections(self) -> list[str]:
         """The names of the collections."""
         return self._shelf.names()
@@ -268,7 +278,7 @@ class KnowledgeBase:
         """Have the documents of an earlier version again.
 
         version: its name; None for the last one that differs from what there is. Readers' rights
-        stay as they are today. Raises UnknownCollection, UnknownVersion, KnowledgeError.
+        stay as they are today. Raises UnknownCollection, UnknownVersion, InvalidRequest.
         """
         with self._shelf.writing(collection) as target:
             roll_back(target.folder, target.store, target.keep, version)

@@ -15,7 +15,7 @@ from knowledge.records import Facts, Published
 from knowledge.snapshot import Snapshot
 from knowledge.store import Store
 from knowledge.versions import Version, build_version, discard_other_versions, open_version
-from llmasos.errors import IndexDamaged, KnowledgeError, UnknownVersion
+from llmasos.errors import IndexDamaged, InvalidRequest, UnknownVersion
 
 log = structlog.get_logger()
 
@@ -89,7 +89,7 @@ def roll_back(folder: Path, store: Store, keep: int, name: str | None) -> None:
     """Have the documents of an earlier version again, searched in its files.
 
     name: of the version; None for the last one that differs from what there is. Readers' rights
-    stay as they are today. Raises UnknownVersion, KnowledgeError.
+    stay as they are today. Raises UnknownVersion, InvalidRequest.
     """
     with store.read() as snapshot:
         target = _earlier(folder, snapshot) if name is None else _named(snapshot, name)
@@ -117,7 +117,7 @@ def _earlier(folder: Path, snapshot: Snapshot) -> Published:
     for each in kept[since:]:
         if each.vectors != facts.vectors or not np.array_equal(live, each.documents):
             return each
-    raise KnowledgeError(
+    raise InvalidRequest(
         f"Collection '{folder.name}' keeps no earlier version that differs from what there is. "
         f"`llmasos knowledge versions {folder.name}` lists those that are kept."
     )

@@ -113,7 +113,7 @@ def compose(settings: Settings, dispatcher: Dispatcher, bus: EventBus) -> Worker
     catalog = load_catalog(settings, Router(embedder.embed), embedder)
     database = Database(settings.state_url)
     require_schema(database)
-    knowledge = KnowledgeBase.from_settings(settings)
+    knowledge = KnowledgeBase.open(settings)
 
     fleet = Fleet(settings)
     mcp = McpServers(settings.mcp)

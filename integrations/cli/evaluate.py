@@ -74,10 +74,7 @@ def add_evaluate(app: typer.Typer, opened: Opened) -> None:
 
 
 def _run(knowledge: "KnowledgeBase", collection: str, judged: "Sequence[Judged]") -> "Evaluation":
-    from knowledge.evaluation import evaluate
-    from llmasos.request import LOCAL
-
-    return evaluate(knowledge, collection, judged, LOCAL)
+    return knowledge.evaluate(collection, judged)
 
 
 def _calibrate(

@@ -12,7 +12,8 @@ from integrations.cli.console import Json, note, print_json, print_table, settin
 from integrations.cli.evaluate import add_evaluate
 from integrations.cli.knowledge_opening import opened, stored
 from integrations.cli.knowledge_reporting import progress, tell
-from llmasos.errors import LLMasOSError
+from llmasos.errors import InvalidRequest, LLMasOSError
+from llmasos.request import LOCAL, Principal
 
 if TYPE_CHECKING:  # `--help` must not wait for it
     from knowledge import KnowledgeBase
@@ -42,20 +43,31 @@ def add(
 
 
 @app.command()
-def search(
+def search(  # noqa: PLR0913  (a command's options)
     context: typer.Context,
     collection: Collection,
     query: Annotated[str, typer.Argument(help="What to look for.")],
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 5,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--filter", help="FIELD=VALUE that documents must have, as path='guide/*'."),
+    ] = None,
+    reader: Annotated[
+        str,
+        typer.Option("--as", help="Whose rights count: a principal's id, team:…, group:…"),
+    ] = "local",
     explain: Annotated[bool, typer.Option("--explain", help="Say how each was found.")] = False,
     json: Json = False,
 ) -> None:
     """Find the passages that answer a query best."""
-    from llmasos.request import LOCAL
-
     with opened(settings(context)) as knowledge:
         passages = knowledge.search(
-            query, collections=[collection], principal=LOCAL, k=k, explain=explain
+            query,
+            collections=[collection],
+            principal=_named(reader),
+            k=k,
+            filter=_filter(where or []),
+            explain=explain,
         )
     if json:
         print_json({"passages": [each.model_dump() for each in passages]})
@@ -66,6 +78,26 @@ def search(
         if each.explanation:
             typer.echo(f"       {_how(each)}")
         typer.echo(f"       {text[:SHOWN]}{'…' if len(text) > SHOWN else ''}\n")
+
+
+def _named(reader: str) -> Principal:
+    """Who is meant by a reader's name."""
+    kind, _, name = reader.partition(":")
+    if kind not in ("team", "channel", "group"):
+        return LOCAL if reader == LOCAL.id else Principal(id=reader)
+    own = {"groups": (name,)} if kind == "group" else {kind: name}
+    return Principal.model_validate({"id": reader, **own})
+
+
+def _filter(conditions: list[str]) -> dict[str, list[str]]:
+    """The values of each field, of which one is enough. Raises InvalidRequest."""
+    wanted: dict[str, list[str]] = {}
+    for each in conditions:
+        field, equals, value = each.partition("=")
+        if not equals:
+            raise InvalidRequest(f"--filter takes FIELD=VALUE, not '{each}'.")
+        wanted.setdefault(field, []).append(value)
+    return wanted
 
 
 def _how(passage: "Passage") -> str:

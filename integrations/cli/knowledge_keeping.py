@@ -20,6 +20,17 @@ Collection = Annotated[str, typer.Argument(help="The collection's name.")]
 
 
 @app.command()
+def stats(context: typer.Context, collection: Collection, json: Json = False) -> None:
+    """What a collection holds, and how it is indexed."""
+    found = _stored(context).stats(collection).model_dump()
+    if json:
+        print_json(found)
+        return
+    found["readers"] = ", ".join(found["readers"])
+    print_table(("", ""), list(found.items()))
+
+
+@app.command()
 def versions(context: typer.Context, collection: Collection, json: Json = False) -> None:
     """List the versions of a collection that are kept, the latest first."""
     kept = _stored(context).versions(collection)
@@ -112,7 +123,7 @@ def _show_readers(knowledge: "KnowledgeBase", collection: str, json: bool) -> No
 def _stored(context: typer.Context) -> "KnowledgeBase":
     from knowledge import KnowledgeBase
 
-    return KnowledgeBase.from_settings(settings(context))
+    return KnowledgeBase.open(settings(context))
 
 
 def _tell(stats: "CollectionStats") -> None:

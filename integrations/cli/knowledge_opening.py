@@ -61,4 +61,4 @@ def stored(settings: Settings) -> "KnowledgeBase":
     """The knowledge base for what needs no vectors: nothing is started."""
     from knowledge import KnowledgeBase
 
-    return KnowledgeBase.from_settings(settings)
+    return KnowledgeBase.open(settings)

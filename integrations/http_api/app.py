@@ -19,6 +19,7 @@ from integrations.http_api import (
     hooks,
     jobs,
     knowledge,
+    knowledge_keeping,
     manual,
     refusals,
 )
@@ -58,7 +59,7 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.uploads = CapacityLimiter(UPLOADS)
     app.state.metrics = Metrics(doors.jobs.counts, partial(told, doors.bus))
     refusals.install(app)
-    for noun in (agents, jobs, knowledge, chat, hooks, health, manual):
+    for noun in (agents, jobs, knowledge, knowledge_keeping, chat, hooks, health, manual):
         app.include_router(noun.router)
     app.router.routes[:0] = _slack(doors)  # first: nothing else comes as often
     app.state.callers = Callers(Keys(doors.database))

@@ -128,7 +128,7 @@ async def add(doors: Here, caller: Writes, collection: str, request: Request) ->
 
     def added() -> Report:
         if collection in doors.knowledge.collections():
-            _check_readable(doors, caller.principal, collection)
+            check_readable(doors, caller.principal, collection)
         report = doors.knowledge.upload(collection, sent)
         if len(report.failed) == len(sent):
             raise UnreadableDocument(report.failed[0].source, report.failed[0].reason)
@@ -178,7 +178,7 @@ async def remove(
     """Remove documents by source, or folders of them."""
 
     def removed() -> Report:
-        _check_readable(doors, caller.principal, collection)
+        check_readable(doors, caller.principal, collection)
         return doors.knowledge.remove(collection, source)
 
     return await short(removed)
@@ -209,7 +209,7 @@ async def sync(
     """
 
     def submitted() -> Submitted:
-        _check_readable(doors, caller.principal, collection)
+        check_readable(doors, caller.principal, collection)
         if not doors.knowledge.sources(collection):
             raise InvalidRequest(
                 f"Collection '{collection}' mirrors no source. Whoever keeps this installation "
@@ -253,7 +253,7 @@ def _readable(doors: Doors, principal: Principal) -> Collections:
 
 def _visible(doors: Doors, principal: Principal, collection: str) -> list[DocumentInfo]:
     """A collection's documents that someone may read, by source. Raises UnknownCollection."""
-    _check_readable(doors, principal, collection)
+    check_readable(doors, principal, collection)
     return [
         each
         for each in doors.knowledge.documents(collection)
@@ -261,7 +261,7 @@ def _visible(doors: Doors, principal: Principal, collection: str) -> list[Docume
     ]
 
 
-def _check_readable(doors: Doors, principal: Principal, collection: str) -> None:
+def check_readable(doors: Doors, principal: Principal, collection: str) -> None:
     """Raises UnknownCollection, which names only what the caller may read."""
     try:
         if may_read(doors.knowledge.stats(collection).readers, principal):

@@ -73,3 +73,10 @@ def test_what_makes_no_sense_is_refused(llmasos):
     for words in (["help", "group:"], ["help", "x", "--inherit"], ["help", "--inherit"]):
         assert llmasos("readers", *words).exit_code == 1
     assert "No version" in str(llmasos("rollback", "help", "no-such").exception)
+
+
+def test_the_figures_of_a_collection_are_told(llmasos):
+    plain = json.loads(llmasos("stats", "help", "--json").stdout)
+
+    assert (plain["documents"], plain["index"], plain["recall"]) == (2, "flat", 1.0)
+    assert "documents\t2\n" in llmasos("stats", "help").stdout

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 import llmasos
 from integrations.app import open_doors
-from integrations.http_api import agents, knowledge, refusals
+from integrations.http_api import agents, knowledge, knowledge_keeping, refusals
 from integrations.http_api.app import create_app
 from integrations.http_api.chat_form import Chat
 from integrations.slack.http import PATH as SLACK_EVENTS
@@ -74,7 +74,17 @@ def test_every_route_has_a_heading(pages: dict[str, Any], routes: set[str]) -> N
     } - routes == set()
 
 
-@pytest.mark.parametrize("model", [agents.Run, knowledge.Search, Chat])
+BODIES = [
+    agents.Run,
+    knowledge.Search,
+    knowledge_keeping.Evaluate,
+    knowledge_keeping.Readers,
+    knowledge_keeping.Rollback,
+    Chat,
+]
+
+
+@pytest.mark.parametrize("model", BODIES)
 def test_every_field_of_a_body_is_named(model: type[BaseModel], pages: dict[str, Any]) -> None:
     assert set(model.model_fields) - set(pages["docs/reference/http.md"].code) == set()
 

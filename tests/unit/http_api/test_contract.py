@@ -53,6 +53,12 @@ OPERATIONS = [
     ("DELETE", "/v1/knowledge/{collection}/documents"),
     ("DELETE", "/v1/knowledge/{collection}/documents/{source}"),
     ("POST", "/v1/knowledge/{collection}/sync"),
+    ("GET", "/v1/knowledge/{collection}"),
+    ("GET", "/v1/knowledge/{collection}/versions"),
+    ("POST", "/v1/knowledge/{collection}/evaluate"),
+    ("POST", "/v1/knowledge/{collection}/rollback"),
+    ("PUT", "/v1/knowledge/{collection}/readers"),
+    ("DELETE", "/v1/knowledge/{collection}"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
@@ -105,7 +111,7 @@ class Served:
 
 @pytest.fixture
 def served(make_desk: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(KnowledgeBase, "from_settings", _hashing)
+    monkeypatch.setattr(KnowledgeBase, "open", _hashing)
     desk = make_desk(f"web.refusals_per_minute = 1000000\n{HOOK}")
     made = Served(desk, str(desk.http.base_url).rstrip("/"))
     yield made

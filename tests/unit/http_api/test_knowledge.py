@@ -204,3 +204,50 @@ def test_a_collection_is_mirrored_by_a_job_of_the_caller(
     assert again.json()["id"] == taken.json()["id"]
     assert taken.headers["location"] == f"/v1/jobs/{taken.json()['id']}"
     assert http.post("/v1/knowledge/nowhere/sync").status_code == 404
+
+
+def test_a_collection_is_looked_at_rolled_back_and_removed(
+    http: TestClient, knowledge: KnowledgeBase, tmp_path: Path
+) -> None:
+    at = "/v1/knowledge/help-center"
+    knowledge.remove("help-center", ["documents/shop"])
+
+    stats, versions = http.get(at).json(), http.get(f"{at}/versions").json()["versions"]
+    undone = http.post(f"{at}/rollback", json={})
+    again = http.post(f"{at}/rollback", json={})
+    unknown = http.post(f"{at}/rollback", json={"version": "none"})
+    removed = http.delete(at)
+
+    assert (stats["documents"], stats["index"]) == (1, "flat")
+    assert [each["documents"] for each in versions] == [2]
+    assert undone.json()["documents"] == 2
+    assert (again.status_code, unknown.status_code) == (422, 404)
+    assert len(removed.json()["removed"]) == 2
+    assert http.get(at).status_code == http.get("/v1/knowledge/board").status_code == 404
+
+
+def test_readers_are_set(http: TestClient) -> None:
+    at = "/v1/knowledge/help-center"
+    told = http.put(
+        f"{at}/readers", json={"readers": ["group:hr"], "documents": ["documents/shop"]}
+    )
+    fewer = sources(http)
+    taken_back = http.put(f"{at}/readers", json={"readers": None, "documents": ["documents/shop"]})
+    all_again = sources(http)
+    closed = http.put(f"{at}/readers", json={"readers": ["slack:T1:U1"]})
+
+    assert {told.status_code, taken_back.status_code, closed.status_code} == {204}
+    assert (fewer, all_again) == (["refunds.md"], ["refunds.md", "shop/delivery.md"])
+    assert http.get(at).status_code == 404
+    assert http.put(f"{at}/readers", json={"readers": None}).status_code == 422
+
+
+def test_a_collection_is_measured(http: TestClient) -> None:
+    queries = [{"query": "How many days does a refund take?", "relevant": ["documents/refunds.md"]}]
+
+    answer = http.post(
+        "/v1/knowledge/help-center/evaluate", json={"queries": queries, "per_query": True}
+    )
+
+    assert (answer.json()["queries"], answer.json()["hit"]) == (1, 1.0)
+    assert answer.json()["outcomes"][0]["found"][0] == "documents/refunds.md"

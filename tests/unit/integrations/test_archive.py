@@ -72,7 +72,7 @@ def held(settings: Settings) -> tuple[list[str], list[str]]:
     """The texts of the jobs, and the collections."""
     with Database(settings.state_url) as database:
         texts = [job.request.text for job in jobs_of(database).list()]
-    base = KnowledgeBase.from_settings(settings)
+    base = KnowledgeBase.open(settings)
     return texts, base.collections()
 
 

@@ -8,7 +8,7 @@ from knowledge import KnowledgeBase
 from knowledge.filters import Filter
 from knowledge.folders import locked
 from knowledge.publishing import roll_back
-from llmasos.errors import EmbeddingModelChanged, KnowledgeError, UnknownVersion
+from llmasos.errors import EmbeddingModelChanged, InvalidRequest, UnknownVersion
 from llmasos.request import LOCAL, Principal
 from llmasos.settings import KnowledgeSettings
 from llmasos.testing.retrieval import HashingEmbedder
@@ -169,7 +169,7 @@ def test_a_version_that_is_not_kept_is_named_with_those_that_are(knowledge, add)
 
     with pytest.raises(UnknownVersion, match=knowledge.stats("help").version):
         knowledge.rollback("help", "1-00000000")
-    with pytest.raises(KnowledgeError, match="keeps no earlier version"):
+    with pytest.raises(InvalidRequest, match="keeps no earlier version"):
         knowledge.rollback("help")
 
 
