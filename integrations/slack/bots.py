@@ -15,6 +15,7 @@ from integrations.slack.edge_calls import EdgeCalls
 from integrations.slack.errands import UNREACHED
 from integrations.slack.installations import Installations
 from integrations.slack.limits import limits_of
+from integrations.slack.shared import Shared
 from llmasos.errors import ChannelUnavailable
 from llmasos.rates import Rates
 from llmasos.settings import SlackSettings
@@ -45,8 +46,7 @@ class Bots:
         self, settings: SlackSettings, rates: Rates, installations: Installations | None
     ) -> None:
         self._settings, self._rates, self._installations = settings, rates, installations
-        self._asking = asyncio.Lock()
-        self._only: Bot | None = None
+        self._only = Shared(self._identified)
         self._known: dict[str, tuple[float, str, Bot | None]] = {}
 
     async def of(self, workspace: str | None) -> Bot | None:
@@ -56,11 +56,7 @@ class Bots:
         database raises.
         """
         if self._settings.bot_token is not None:
-            async with self._asking:
-                if self._only is None:
-                    token = self._settings.bot_token.get_secret_value()
-                    self._only = await self._identified(token)
-            return self._only
+            return await self._only.get()
         if self._installations is None or workspace is None:
             return None
         until, token, bot = self._known.get(workspace, (0.0, "", None))
@@ -82,9 +78,10 @@ class Bots:
             await asyncio.to_thread(self._installations.remove, workspace, at)
             self._known.pop(workspace, None)
 
-    async def _identified(self, token: str) -> Bot:
-        """Ask Slack who the bot is."""
-        calls = self._calls(token)
+    async def _identified(self) -> Bot:
+        """Ask Slack who the only bot is."""
+        token = self._settings.bot_token
+        calls = self._calls(token.get_secret_value() if token else "")
         try:
             told = await calls.client.auth_test()
         except SlackApiError as error:

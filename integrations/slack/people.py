@@ -4,7 +4,6 @@ Asked of Slack in one call and kept for some minutes, so that no message waits f
 first. Start reading at `People.groups`.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from slack_sdk.errors import SlackApiError
 
 from integrations.slack.edge_calls import EdgeCalls, Turn
 from integrations.slack.errands import Errands, reason_of
+from integrations.slack.shared import Shared
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ class People:
         self._errands, self._needed = errands, needed
         self._groups: Groups | None = None
         self._asked_at = 0.0
-        self._asking = asyncio.Lock()
+        self._first: Shared[None] | None = None
 
     async def groups(self, calls: EdgeCalls) -> Groups:
         """Who is in which groups.
@@ -42,9 +42,8 @@ class People:
         Raises what the SDK raises when Slack has never said it and an agent depends on it.
         """
         if self._groups is None and self._needed:
-            async with self._asking:
-                if self._groups is None:
-                    await self._ask(calls)
+            self._first = self._first or Shared(lambda: self._ask(calls))
+            await self._first.get()
         elif time.monotonic() - self._asked_at > FRESH or not self._asked_at:
             self._asked_at = time.monotonic()
             self._errands.run("groups", self._ask(calls))
