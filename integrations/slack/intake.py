@@ -151,6 +151,8 @@ class Intake:
 
     def _is_quiet(self, request: Request, event: Event, house: House) -> bool:
         """Whether a person has taken over the conversation; who mentions the bot asks it back."""
+        if event.get("thread_ts") in (None, event.get("ts")):
+            return False  # it has just begun
         conversation, handoffs = request.conversation, self._desk.handoffs
         if conversation is None or not handoffs.quiet(conversation):
             return False
