@@ -54,7 +54,7 @@ def publisher(broker_url: str) -> Celery:
     )
 
 
-def consumer(broker_url: str, queues: Sequence[Kind], run: Callable[[Kind], object]) -> Celery:
+def consumer(broker_url: str, queues: Sequence[Kind], run: Callable[[str, Kind], object]) -> Celery:
     """An application whose one task calls `run`; the job that a message names is only a hint."""
     options: dict[str, Any] = {"queue_order_strategy": "priority"}  # in the order of `queues`
     application = _application(
@@ -67,7 +67,7 @@ def consumer(broker_url: str, queues: Sequence[Kind], run: Callable[[Kind], obje
     @application.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
     def run_job(job_id: str, queue: str) -> None:
         """Run what is eligible."""
-        run(Kind(queue))
+        run(job_id, Kind(queue))
 
     return application
 

@@ -69,7 +69,7 @@ def serve_worker(
     runner.start()
     sweeper.start()
     log.info("worker.ready", worker=runner.claims.worker, threads=means.settings.threads)
-    consumer = celery_app.consumer(broker_url, means.settings.queues, runner.work)
+    consumer = celery_app.consumer(broker_url, means.settings.queues, runner.woken)
     try:
         celery_app.serve(consumer, means.settings.threads, told)
         if not stopping.is_set():

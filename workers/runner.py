@@ -7,16 +7,25 @@ import threading
 import time
 
 import structlog
+from sqlalchemy import select
 
 from llmasos.errors import LLMasOSError, StateError
 from llmasos.queues import Limits
 from llmasos.request import Queue
+from llmasos.tables import jobs
 from workers.attempt import Attempt
 from workers.claims import Claim, Claims
 from workers.keeper import Keeper
 from workers.means import Means
 
 log = structlog.get_logger()
+
+LOOK = 10.0
+"""Seconds between two looks at whose wake-ups come."""
+SHARED = (
+    "A wake-up names a job that is not here: another installation uses the same broker, and each "
+    "takes the other's. Give each a virtual host (RabbitMQ) or a number (Redis) of its own."
+)
 
 
 class Runner:
@@ -31,6 +40,7 @@ class Runner:
         self._room_for_batch = threading.BoundedSemaphore(means.settings.threads_for_batch)
         self._keeper = Keeper(self.claims)
         self._stopping = threading.Event()
+        self._next_look = 0.0
         self.missed_wake = False
         """Whether a wake-up came to nothing since the database did not answer."""
 
@@ -54,6 +64,25 @@ class Runner:
         ):
             done += 1
         return done
+
+    def woken(self, job_id: str, queue: Queue) -> int:
+        """Follow a wake-up: `work`. job_id: the job that it names, which others may have by now."""
+        done = self.work(queue)
+        if not done and time.monotonic() > self._next_look:
+            self._next_look = time.monotonic() + LOOK
+            self._tell_of_others(job_id)
+        return done
+
+    def _tell_of_others(self, job_id: str) -> None:
+        """Say it where another installation's wake-ups come here, and ours go there."""
+        known = select(jobs.c.id).where(jobs.c.id == job_id)
+        try:
+            with self._means.database.reading() as connection:
+                ours = connection.execute(known).first() is not None
+        except StateError:
+            return  # `work` has said so
+        if not ours:
+            log.warning("broker.shared", job=job_id, reason=SHARED)
 
     def _open(self, queue: Queue) -> tuple[Queue, ...]:
         served = self._means.settings.queues

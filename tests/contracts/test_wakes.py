@@ -27,7 +27,7 @@ prefix, url, folder = sys.argv[1:]
 celery_app.queue_name = lambda queue: f"{prefix}.{queue.value}"
 
 
-def run(queue):
+def run(job_id, queue):
     (Path(folder) / str(time.time_ns())).touch()
     time.sleep(120)
 

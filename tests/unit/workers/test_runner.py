@@ -3,6 +3,8 @@
 import threading
 from typing import Any
 
+import pytest
+
 from llmasos.events import Reply
 from llmasos.jobs import JobStatus
 from llmasos.request import Queue
@@ -53,3 +55,20 @@ def test_a_worker_takes_only_from_its_queues(bench: Any) -> None:
 
     assert runner.work(Queue.BATCH) == 1
     assert bench.jobs.find(has_time).status == JobStatus.SUCCEEDED
+
+
+def test_a_wake_up_for_another_installations_job_is_told_of_once_in_a_while(
+    bench: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = bench.runner(lambda turn: iter(()))
+    own = bench.submit()
+    runner.work()
+    runner.woken(own, Queue.INTERACTIVE)
+    quiet = capsys.readouterr().out
+    other = bench.runner(lambda turn: iter(()))
+
+    for _ in range(3):
+        other.woken("of-another", Queue.INTERACTIVE)
+
+    assert "broker.shared" not in quiet
+    assert capsys.readouterr().out.count("broker.shared") == 1
