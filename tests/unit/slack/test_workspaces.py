@@ -1,5 +1,6 @@
 """Several workspaces: each adds the app, is answered with its own token, and may leave."""
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -363,3 +364,26 @@ def test_people_of_a_named_workspace_are_members_in_a_shared_channel(
     [job] = jobs.list()
     assert job.request.principal.id == "slack:T0WEST:U0BEN"
     assert job.request.reply_to[0].startswith("slack:T0EAST/C0EAST/")
+
+
+HOSTILE = (
+    "",
+    "code=&state=",
+    f"code=x&state={'9' * 5_000}",
+    "code=x&state=%00%ff%fe",
+    "code=x&state=1.2&state=3.4",
+    "error=%3Cscript%3Ealert(1)%3C/script%3E",
+    f"code={'x' * 20_000}&state=9999999999.{'0' * 32}.{'0' * 64}",
+)
+
+
+def test_nonsense_from_a_browser_is_refused(shared: Door) -> None:
+    cookies = ("", "slack-app-oauth-state=", "=;=;\\u00e9", "x" * 5_000)
+    for query, cookie in itertools.product(HOSTILE, cookies):
+        said = shared.http.get(f"{REDIRECT}?{query}", headers={"Cookie": cookie})
+
+        assert said.status_code in (200, 400, 401)
+        assert "Nothing was added" in said.text
+        assert "<" not in said.text
+
+    assert shared.slack.called("oauth.v2.access") == []
