@@ -57,6 +57,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 '''
 
 
+ABSENT = {
+    "flow": "that of every agent",
+    "model": "the one that is served by default",
+    "output": "text",
+    "users": "every member",
+}
+"""What it means that an agent has no such thing of its own."""
+
+
 @app.command("list")
 def list_agents(context: typer.Context, as_json: Json = False) -> None:
     """The agents there are."""
@@ -89,9 +98,9 @@ def show_agent(
             value = [_tool_line(each) for each in value]
         elif word in ("options", "limits"):
             value = [f"{option} = {given}" for option, given in value.items()]
-        elif word == "users" and value is None:
-            value = "every member"
-        lines = [str(each) for each in value] if isinstance(value, list) else [str(value or "")]
+        lines = [str(each) for each in value] if isinstance(value, list) else [str(value)]
+        if value is None or value == []:
+            lines = [ABSENT.get(word, "none")]
         typer.echo(f"{word}: " + ("\n  " if len(lines) > 1 else "") + "\n  ".join(lines))
 
 
@@ -160,6 +169,14 @@ def _tool_line(tool: dict[str, Any]) -> str:
     return f"{tool['name']}: {tool['description']}{effect}"
 
 
+def _place(flow: object) -> str | None:
+    """Where a flow of its own is written."""
+    if flow is None:
+        return None
+    named = flow if hasattr(flow, "__qualname__") else type(flow)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
 def _surfaces(name: str, chosen: Settings) -> list[str]:
     """The ways in that lead to an agent: those of every agent, and those that name it."""
     found = [f"llmasos ask --agent {name}", f"POST /v1/agents/{name}/runs"]
@@ -184,6 +201,7 @@ def _as_json(agent: Agent, catalog: Catalog) -> dict[str, Any]:
         "name": agent.name,
         "description": agent.description,
         "instructions": agent.instructions,
+        "flow": _place(agent.flow),
         "knowledge": list(agent.knowledge),
         "tools": [
             {
@@ -197,7 +215,11 @@ def _as_json(agent: Agent, catalog: Catalog) -> dict[str, Any]:
         "mcp": list(agent.mcp),
         "examples": list(agent.examples),
         "model": agent.model,
-        "options": agent.options.model_dump(exclude_none=True),
+        "options": {
+            "max_new_tokens": agent.options.max_new_tokens,
+            "temperature": agent.options.temperature,
+            **agent.options.model_dump(exclude_none=True, exclude_defaults=True),
+        },
         "limits": agent.limits.model_dump(),
         "output": agent.output.model_json_schema() if agent.output else None,
         "checked": agent.checked,
