@@ -130,6 +130,14 @@ KINDS = (
         r"|[周天日点]",
     ),
     _kind(
+        "frequency",
+        r"\bhow (?:often|frequently)\b|多久.{0,4}一次",
+        r"\b(?:once|twice|never|always|rarely|seldom|sometimes|occasionally|usually|regularly"
+        r"|every|each|daily|hourly|nightly|weekly|monthly|quarterly|annual(?:ly)?|yearly"
+        r"|(?:\d+|two|three|four|five|six|several|many|few) times"
+        r"|(?:a|per) (?:second|minute|hour|day|week|month|year))\b|每|次",
+    ),
+    _kind(
         "year",
         r"\b(?:what|which) year\b|哪一?年",
         r"\b[12]\d{3}\b|\d\s?年",

@@ -149,6 +149,11 @@ def test_a_size_is_asked_for():
             "The office in Leeds was opened in 1987.",
         ),
         (
+            "How often is a backup of the database made?",
+            "A backup of the database that is made is kept in another place.",
+            "A backup of the database is made every six hours.",
+        ),
+        (
             "What percentage of invoices is paid late?",
             "A small percentage of invoices is paid late.",
             "Of the invoices 12 % are paid late.",
