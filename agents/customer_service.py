@@ -31,11 +31,21 @@ from llmasos.turn import Turn
 
 _GREETS = (
     r"(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|greetings"
-    r"|你好|您好|早上好|下午好|晚上好|嗨)"
+    r"|hallo|moin|guten (?:morgen|tag|abend)|bonjour|bonsoir|salut"
+    r"|hola|buen[oa]s (?:d[ií]as|tardes|noches)"
+    r"|你好|您好|早上好|下午好|晚上好|嗨|こんにちは|こんばんは|おはよう(?:ございます)?)"
 )
 _THANKS = (
     r"(?:thanks?|thank you|thx|cheers|great|perfect|ok(?:ay)?|got it"
-    r"|谢谢|多谢|感谢|好的|明白了?|知道了)"
+    r"|danke(?: schön| sehr)?|vielen dank|merci(?: beaucoup)?|(?:muchas )?gracias"
+    r"|谢谢|多谢|感谢|好的|明白了?|知道了|ありがとう(?:ございます|ございました)?)"
+)
+_ABILITIES = (
+    r"(?:(?:so |and )?what (?:can|do) you do"
+    r"|what can (?:i|you) (?:ask|help)(?: you| me| us)?(?: with)?"
+    r"|how can you help(?: me| us)?|who are you|what are you|help|was kannst du|wer bist du|hilfe"
+    r"|que peux-tu faire|que pouvez-vous faire|qui es-tu|aide|qué puedes hacer|quién eres|ayuda"
+    r"|你(?:能|会|可以)做什么|你是谁|你能帮我什么|帮助|何ができますか?|あなたは誰ですか?)"
 )
 _FILLER = (
     r"(?:\s*(?:there|all|team|everyone|so much|very much|a lot|again|你们?|您|了|啊"
@@ -43,11 +53,16 @@ _FILLER = (
 )
 SMALL_TALK = {
     "greeting": re.compile(rf"\W*{_GREETS}{_FILLER}\W*", re.IGNORECASE),
+    "abilities": re.compile(rf"(?:{_GREETS}\W+)?\W*{_ABILITIES}{_FILLER}\W*", re.IGNORECASE),
     "thanks": re.compile(rf"\W*{_THANKS}(?:[\s,.!，。！]+{_THANKS})*{_FILLER}\W*", re.IGNORECASE),
 }
 PERSON = re.compile(
     r"\b(?:talk|speak|chat|connect|transfer|put|get)\b.{0,20}\b(?:to|with|through|me)\b.{0,12}"
-    r"\b(?:person|human|agent|someone|somebody|representative|operator)\b|转人工|人工(?:客服|服务)|真人",
+    r"\b(?:person|human|agent|someone|somebody|representative|operator)\b"
+    r"|\bmit (?:einem|einer|dem|der)\b.{0,20}\b(?:menschen|mitarbeiter(?:in)?|person)\b"
+    r"|\bparler (?:à|avec)\b.{0,12}\b(?:personne|humain|conseiller|quelqu['’]un)\b"
+    r"|\bhablar con\b.{0,12}\b(?:persona|humano|agente|alguien)\b"
+    r"|转人工|人工(?:客服|服务)|真人|担当者(?:と|に)|人と話",
     re.IGNORECASE,
 )
 LONGEST_WISH = 80
@@ -86,7 +101,7 @@ class Desk:
     def _answered(self, turn: Turn) -> Iterator[Emitted]:
         for phrase, pattern in SMALL_TALK.items():
             if pattern.fullmatch(turn.text):
-                yield from said(say(phrase, turn.text))
+                yield from said(say(phrase, turn.text, where=", ".join(turn.agent.knowledge)))
                 return
         if PERSON.search(turn.text) and len(turn.text) <= LONGEST_WISH and not asks(turn.text):
             yield from _to_person(turn, "person", "the customer asked for a person")

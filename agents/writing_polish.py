@@ -38,6 +38,8 @@ def polished(turn: Turn, system: str, text: str) -> str:
     whole = "\n\n".join(paragraphs)
     if not left:
         return whole
+    if left == total:
+        return say("polished_not", turn.text, text=whole)
     return say("polished_partly", turn.text, text=whole, number=left, total=total)
 
 

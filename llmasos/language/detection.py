@@ -26,6 +26,18 @@ _COMMON = {  # none of one letter but English ones: code has those as names
     "pt": "os eu não um uma que para em como meu minha com por se do da você posso",
     "nl": "de het een en is ik niet van te dat hoe mijn met voor op kan zijn wat u wordt",
 }
+_ALONE = {
+    word: language
+    for language, words in {
+        "de": "danke dankeschön vielen guten hilfe bist kannst",
+        "fr": "bonjour bonsoir merci peux-tu pouvez-vous es-tu",
+        "es": "hola gracias buenos buenas ayuda eres puedes",
+    }.items()
+    for word in words.split()
+}
+"""Words that tell the language of a message of a few words by themselves."""
+FEW = 4
+"""Words of such a message."""
 _WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
 SHARE = {"ja": 6}
 """A script that at least one letter in so many has tells its language; 3 where none is named.
@@ -41,7 +53,9 @@ def language_of(text: str) -> str | None:
         found = sum(bool(script.match(letter)) for letter in letters)
         if found * SHARE.get(language, 3) > len(letters):
             return language
-    words = re.findall(r"[^\W\d_]+", text.lower())
+    words = re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)?", text.lower())
+    if len(words) <= FEW and (told := {_ALONE[word] for word in words if word in _ALONE}):
+        return told.pop() if len(told) == 1 else None
     counts = Counter(
         {language: sum(word in common for word in words) for language, common in _WORDS.items()}
     )

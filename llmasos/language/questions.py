@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from llmasos.language.lexicon import COUNTRIES, GENERIC, SYNONYMS
+from llmasos.language.detection import language_of
+from llmasos.language.lexicon import COUNTRIES, GENERIC, STOP_IN, SYNONYMS
 from llmasos.language.words import Sentence, is_chinese, names, sentences, stem, terms
 from llmasos.retrieval import Passage
 
@@ -175,7 +176,7 @@ class Question:
         text, context = text[-LONGEST_QUESTION:], context[-LONGEST_QUESTION:]
         weights = {term: 0.25 if term in _GENERIC else 0.5 for term in terms(context)}
         kinds = tuple(kind for kind in KINDS if kind.asked.search(text))
-        unsaid = {
+        needless = {
             term
             for kind in kinds
             if kind.unsaid
@@ -203,12 +204,14 @@ class Question:
         for compound in _COMPOUND.findall(text):
             named |= set([t for t in terms(compound) if weights.get(t, 0) == 1.0][:1])
         weights |= {term: 1.5 for term in asked_names if term in weights}
-        weights = {term: weight for term, weight in weights.items() if term not in unsaid}
+        weights = {term: weight for term, weight in weights.items() if term not in needless}
         return cls(
             text=text,
             weights=_once(weights),
-            required=frozenset(term for term in required | named if term not in _GENERIC | unsaid),
-            named=frozenset(named - unsaid),
+            required=frozenset(
+                term for term in required | named if term not in _GENERIC | needless
+            ),
+            named=frozenset(named - needless),
             kinds=kinds,
         )
 
@@ -217,7 +220,12 @@ class Question:
         if is_chinese(self.text):
             return f"“{self.text.strip()[:60]}”"
         there = frozenset(found)
-        words = dict.fromkeys(re.findall(r"[\w@.'’-]*\w", self.text))
+        small = STOP_IN.get(language_of(self.text) or "", frozenset())
+        words = [
+            word
+            for word in dict.fromkeys(re.findall(r"[\w@.'’-]*\w", self.text))
+            if word.lower() not in small
+        ]
         telling = [w for w in words if any(self.weights.get(t, 0) >= 1 for t in terms(w))]
         missing = [w for w in telling if not any(_held(t, there) for t in terms(w))]
         return ", ".join(f"“{word}”" for word in (missing or telling)[:5]) or f"“{self.text[:60]}”"

@@ -68,3 +68,26 @@ def test_what_is_not_found_is_handed_over_with_a_summary(ask):
 
     assert handoff is not None
     assert "How do refunds work?" in handoff.summary
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("What can you do?", "I answer questions from help-center"),
+        ("Hi! Who are you?", "I answer questions from help-center"),
+        ("Was kannst du?", "Ich beantworte Fragen aus help-center"),
+        ("Bonjour", "Bonjour !"),
+        ("¡Hola!", "¡Hola!"),
+        ("Vielen Dank!", "Gern geschehen"),
+        ("Ich möchte mit einem Menschen sprechen", "Ich übergebe das an einen Menschen"),
+        ("こんにちは", "こんにちは。"),
+        ("你能做什么？", "我根据help-center回答问题"),
+    ],
+)
+def test_small_talk_is_met_in_the_customers_language(ask, message, said):
+    assert said in reply_of(ask(customer_service, message)).text
+
+
+@pytest.mark.parametrize("message", ["Help me export our data", "Who are your subprocessors?"])
+def test_a_question_is_no_small_talk(ask, message):
+    assert "I answer questions from" not in reply_of(ask(customer_service, message, "!")).text

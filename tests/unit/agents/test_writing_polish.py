@@ -22,6 +22,13 @@ def test_a_piece_whose_new_version_says_something_else_is_only_corrected(ask):
     assert reply.text.startswith(f"{BETTER}\n\n{SECOND}\n\nOf 2 passages I only corrected 1")
 
 
+def test_a_text_of_which_nothing_could_be_taken_says_so_in_one_sentence(ask):
+    reply = reply_of(ask(writing, f"Polish this:\n\n{FIRST}", "It was fun."))
+
+    assert reply.text.startswith(FIRST)
+    assert "I only corrected this" in reply.text
+
+
 def test_headings_and_lists_are_not_rewritten(ask):
     reply = reply_of(ask(writing, f"Polish this:\n\n# Library\n\n{FIRST}\n\n- one\n- two", BETTER))
 

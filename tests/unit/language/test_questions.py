@@ -199,3 +199,8 @@ def test_code_is_whole_and_stays_with_the_sentence_that_leads_to_it():
     (best, *_) = find_evidence(Question.of("How do I set the token?"), [passage("Slack", text)])
 
     assert best.sentences[0].text == text.removesuffix("\n\nDone.")
+
+
+def test_what_was_looked_for_is_named_without_small_words():
+    assert Question.of("Wie kann ich die Rechnung bezahlen?").subject() == "“Rechnung”, “bezahlen”"
+    assert Question.of("¿Cómo puedo pagar la factura?").subject() == "“pagar”, “factura”"
