@@ -25,7 +25,7 @@ IRREGULAR = {
 COUNTRIES = tuple(each.strip() for each in _LISTS["countries"].split(","))
 """Names of countries and of unions of them, as a text may have them."""
 STOP_IN = {language: frozenset(words.split()) for language, words in _LISTS["stop_in"].items()}
-"""Words of other languages that say nothing of the subject. For naming it alone: a passage is judged
-by all words of such a question, since without their endings being known the others are too few."""
+"""Words of other languages that say nothing of the subject. For naming it alone: a passage is held
+to all words of such a question, since their endings are not known and the others are too few."""
 OPPOSITES = tuple(tuple(line.split()) for line in _LISTS["opposites"].strip().splitlines())
 """Pairs of words that exclude each other."""
