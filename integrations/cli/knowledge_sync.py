@@ -117,6 +117,8 @@ def _followed(doors: "Doors", job: "Job") -> "Job":
     from integrations.following import follow
     from llmasos.events import Status
 
+    if not doors.has_worker():
+        note("No worker runs now; the job is stored and waits.")
     for each in follow(doors.jobs, doors.bus, job.id, tick=TICK):
         if each is not None and each.job is not None:
             return each.job

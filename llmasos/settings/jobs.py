@@ -75,7 +75,8 @@ class JobSettings(Section):
     max_attachments: int = Field(default=10, ge=0)
     """Most files with one message."""
     deadline_seconds: float = Field(default=600.0, gt=0)
-    """How long a job may run before it is failed, and how long it waits for a model server."""
+    """How long a job may run before it is failed, and how long it waits for a model server. An
+    agent of long work runs for its own `limits.seconds`, where they are set and are more."""
     approval_seconds: float = Field(default=24 * 3600.0, gt=0)
     """How long a job waits for a person's approval before it is cancelled."""
     max_parts: int = Field(default=50, ge=1, le=1000)
