@@ -6,7 +6,7 @@ senders of signed webhooks that repeat themselves; kills, hangs and breaks parts
 and never answered. Doubled: a second answer in a Slack thread, a second job of one webhook, or two
 different callbacks for it; a callback that is sent again bears the same `webhook-id` and counts as
 repeated. Stuck: a job that is not at its end. An answer of the model may also be a plain word that
-it failed, when the engine was away for longer than a job is tried again; those are counted apart.
+it failed, when the engine was away for longer than a job waits for it; those are counted apart.
 
     python benchmarks/storm.py [--jobs 500] [--seconds 60] [--seed N] [--broker URL]
         [--database URL] [--engine URL --engine-key KEY] [--spare PART …]

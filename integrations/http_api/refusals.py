@@ -208,6 +208,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if first["type"] == "json_invalid":
         words = f"The body is not JSON: {first['ctx']['error']}."
         return problem(request.scope, 400, "MalformedBody", words)
+    if first["type"] == "model_attributes_type" and first["loc"] == ("body",):
+        words = "The body must be a JSON object, sent as Content-Type: application/json."
+        return problem(request.scope, 422, "InvalidRequest", words)
     where = ".".join(str(part) for part in first["loc"])
     return problem(request.scope, 422, "InvalidRequest", f"{where}: {first['msg']}.")
 
@@ -216,7 +219,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     """What the framework itself refuses: no such route, no such method, an unreadable body."""
     assert isinstance(error, HTTPException)
     kind = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
-    response = problem(request.scope, error.status_code, kind, str(error.detail))
+    words, (method, path) = str(error.detail), (request.method, request.url.path[:200])
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        words = f"There is nothing at {path}. /docs has what there is."
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        takes = (error.headers or {}).get("Allow", "another method")
+        words = f"{path} does not take {method}, but {takes}. /docs has what there is."
+    response = problem(request.scope, error.status_code, kind, words)
     response.headers.update(error.headers or {})
     return response
 

@@ -44,7 +44,7 @@ class UnknownHook(UsageError):
 
 
 class MalformedBody(UsageError):
-    """A genuine delivery's body is not what it must be."""
+    """A body is not what it must be."""
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class IdempotencyConflict(UsageError):
 
     def message(self) -> str:
         return (
-            f"The idempotency key '{self.key}' was used before for another request. "
+            "This idempotency key was used before for another request. "
             "Send a new key for a new request."
         )
 

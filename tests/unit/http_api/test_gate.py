@@ -201,3 +201,10 @@ def test_what_nobody_foresaw_says_nothing_of_its_inside() -> None:
     assert answer.json()["type"] == "urn:llmasos:error:InternalError"
     assert "r1" in answer.json()["detail"]
     assert "secret" not in answer.text
+
+
+def test_a_route_that_is_not_there_and_a_wrong_method_say_what_there_is(desk: Any) -> None:
+    nothing, wrong = desk.http.get("/v2/jobs"), desk.http.get("/v1/agents/echo/runs")
+
+    assert nothing.json()["detail"] == "There is nothing at /v2/jobs. /docs has what there is."
+    assert wrong.json()["detail"].startswith("/v1/agents/echo/runs does not take GET, but POST.")
