@@ -183,6 +183,11 @@ def _surfaces(name: str, chosen: Settings) -> list[str]:
     if chosen.slack.default_agent in (name, AUTO):
         found.append("Slack")
     found += [
+        f"Slack workspace {w}"
+        for w, each in chosen.slack.workspaces.items()
+        if each.default_agent == name
+    ]
+    found += [
         f"Slack channel {c}" for c, each in chosen.slack.channels.items() if each.agent == name
     ]
     found += [f"POST /hooks/{each.name}" for each in chosen.webhooks if each.agent == name]
