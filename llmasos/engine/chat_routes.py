@@ -15,8 +15,9 @@ from llmasos.engine.chats import Chat, Part, chat_prompt
 from llmasos.engine.edge import RunEvents, body_of, event, unless_gone
 from llmasos.engine.openai_answers import head
 from llmasos.engine.openai_parameters import chat_parameters
+from llmasos.engine.reading import Step
 from llmasos.engine.text_answers import simple
-from llmasos.engine.texts import Step, Texts
+from llmasos.engine.texts import Texts
 from llmasos.engine.tool_grammar import tool_use
 
 ChatBody = Annotated[ChatRequest, Depends(body_of(ChatRequest))]

@@ -13,8 +13,9 @@ from llmasos.engine.chat_prompt import prompt_of
 from llmasos.engine.chat_schemas import ChatRequest
 from llmasos.engine.openai_answers import REASONS, Reason, usage
 from llmasos.engine.openai_parameters import chat_parameters
+from llmasos.engine.reading import Finish, Step
 from llmasos.engine.refusals import Invalid
-from llmasos.engine.texts import Finish, Run, Step, Texts
+from llmasos.engine.texts import Run, Texts
 from llmasos.engine.tool_calls import CallReader
 from llmasos.engine.tool_grammar import NO_TOOL, ToolUse, tool_use
 

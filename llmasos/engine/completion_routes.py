@@ -14,8 +14,9 @@ from llmasos.engine.chat_schemas import CompletionRequest
 from llmasos.engine.completions import Completions
 from llmasos.engine.edge import RunEvents, body_of, event, unless_gone
 from llmasos.engine.openai_answers import REASONS, head, usage
+from llmasos.engine.reading import Finish
 from llmasos.engine.refusals import BatchTooLarge, NoSuffix
-from llmasos.engine.texts import Finish, Texts
+from llmasos.engine.texts import Texts
 
 CompletionBody = Annotated[CompletionRequest, Depends(body_of(CompletionRequest))]
 

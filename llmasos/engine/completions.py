@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 from llmasos.engine.chat_schemas import CompletionRequest
 from llmasos.engine.openai_parameters import completion_parameters
-from llmasos.engine.texts import Run, Step, Texts
+from llmasos.engine.reading import Step
+from llmasos.engine.texts import Run, Texts
 
 
 class Completions:

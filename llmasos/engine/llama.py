@@ -17,13 +17,13 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import structlog
 
+from llmasos.engine.inbox import Inbox
 from llmasos.engine.llama_slots import Slot, Slots
 from llmasos.engine.llama_terms import Part, completion, forced, part_of, prompt_alone
 from llmasos.engine.refusals import BadTemplate, Failed
@@ -199,7 +199,7 @@ class Llama:
         async with aclosing(self._generated(completion(job, slot.id), given)) as parts:
             async for part in parts:
                 for chunk in await self._chunks(part, (), job.top_tokens):
-                    yield chunk if cached is None else replace(chunk, cached=cached)
+                    yield chunk if cached is None else chunk._replace(cached=cached)
 
     async def _computed(self, job: Job, slot: Slot, given: Callable[[], None]) -> int | None:
         """Compute the state of a long prompt first, for others that begin like it to share.
@@ -234,28 +234,27 @@ class Llama:
 
         ended: called in the event loop once the thread is free again.
         """
-        loop = asyncio.get_running_loop()
-        inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        inbox: Inbox[dict[str, Any] | None] = Inbox()
         gone = threading.Event()
 
         def receive(plain: dict[str, Any]) -> bool:
             """Take a part in the slot's thread; true stops the text."""
             if gone.is_set() or self._closing.is_set():
                 return True
-            loop.call_soon_threadsafe(inbox.put_nowait, plain)
+            inbox.loop.call_soon_threadsafe(inbox.put, plain)
             return False
 
         def over(_: object) -> None:
             ended()
-            inbox.put_nowait(None)
+            inbox.put(None)
 
-        done = loop.run_in_executor(
+        done = inbox.loop.run_in_executor(
             self._threads, self._server.handle_completions, request, receive
         )
         done.add_done_callback(over)
         told = 0
         try:
-            while (plain := await inbox.get()) is not None:
+            while (plain := await inbox.next()) is not None:
                 if "error" in plain:
                     raise Failed(plain["error"]["message"])
                 if "prompt_progress" in plain:
@@ -273,6 +272,9 @@ class Llama:
 
         The tokens of a character that is split come at once; only the last one is named.
         """
+        if part.tokens == 1 and part.text and part.named and not top:  # nearly always
+            token = Token(part.named["id"], part.text, part.named["logprob"])
+            return [Chunk(token, cached=part.cached)]
         chunks: list[Chunk] = []
         last = await self._last(part, top)
         unnamed = part.tokens - (last is not None)

@@ -4,8 +4,7 @@ Pure; used by `llama.py`, which keeps it running.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from llmasos.engine.text_model import Job, Sampling
 
@@ -13,8 +12,7 @@ _GRAMMAR = "%llguidance {}\n"  # what follows is in that library's language
 _SEEDS = 2**32 - 1  # its seeds have 32 bits, and the last one means "any"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What llama.cpp says at once: a text of so many tokens, the last of which may be named."""
 
     text: str

@@ -9,9 +9,10 @@ from statistics import fmean
 from typing import Any
 
 from llmasos.engine.edge import event
+from llmasos.engine.reading import Finish, Step
 from llmasos.engine.schemas import GenerateRequest
 from llmasos.engine.text_model import TextToken, Token
-from llmasos.engine.texts import Finish, Run, Step
+from llmasos.engine.texts import Run
 
 NO_ID = 0
 """What TGI's answers say of a token whose id the model did not tell."""

@@ -6,7 +6,7 @@ Nothing here knows HTTP, TGI or a vendor. Start reading at `TextModel`.
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,7 @@ class TextToken:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token with what the model thinks of it.
 
     id: None where it was not asked for or is not known. text: "" in all but the last token of a
@@ -34,8 +33,7 @@ class Token:
     special: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What the model said in one step: one token, or at last only how the text ended.
 
     top: the likeliest tokens, likeliest first, as many as the job asks for. finish: set in the

@@ -1,7 +1,7 @@
-"""Generating a text: validate, wait for a slot, run the model, watch for the end.
+"""Generating a text: validate, wait for a slot, run the model, count what becomes of it.
 
-Between the routes, which know HTTP, and `text_model.py`, behind which the model is. Start reading
-at `Texts.start`.
+Between the routes, which know HTTP, and `text_model.py`, behind which the model is; `reading.py`
+makes steps of what that says. Start reading at `Texts.start`.
 """
 
 import time
@@ -10,31 +10,12 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 
 from llmasos.engine.admission import Admission
-from llmasos.engine.grammars import Follower
 from llmasos.engine.metrics import Metrics
-from llmasos.engine.refusals import Failed, Incomplete, Invalid, Refusal
+from llmasos.engine.reading import Finish, Reading, Step
+from llmasos.engine.refusals import Incomplete, Invalid, Refusal
 from llmasos.engine.schemas import Parameters
-from llmasos.engine.stopping import StopWatch
-from llmasos.engine.text_model import Chunk, Job, TextModel, Token
+from llmasos.engine.text_model import Job, TextModel, Token
 from llmasos.engine.validation import Limits, another, check, fit
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """How a text ended. reason: `length`, `eos_token` or `stop_sequence`."""
-
-    reason: str
-    text: str
-    generated: int
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One token; the last one carries the finish."""
-
-    token: Token
-    top: tuple[Token, ...] = ()
-    finish: Finish | None = None
 
 
 @dataclass(slots=True)
@@ -51,6 +32,7 @@ class Run:
     """A text that is being generated; must be closed, however it ends.
 
     prefill: the prompt's own tokens, if the job asks for them, known before the first step.
+    counted: whether what becomes of it counts as what became of a request.
     """
 
     def __init__(
@@ -59,8 +41,10 @@ class Run:
         times: Times,
         steps: Callable[["Run"], AsyncGenerator[Step, None]],
         leave: Callable[[], None],
+        *,
+        counted: bool = False,
     ) -> None:
-        self.job, self.times = job, times
+        self.job, self.times, self.counted = job, times, counted
         self.prefill: list[Token] = []
         self._steps, self._leave = steps(self), leave
 
@@ -130,8 +114,8 @@ class Texts:
         times = Times(began, time.monotonic())
         self._metrics.taken(job, times.validated - began)
         first, *others = permits
-        copies = [Run(another(job), replace(times), self._stepping, leave) for leave in others]
-        return [Run(job, times, self._counted, first), *copies]
+        copies = [Run(another(job), replace(times), self._steps, leave) for leave in others]
+        return [Run(job, times, self._steps, first, counted=True), *copies]
 
     async def _job(self, prompt: str, p: Parameters, *, identified: bool, special: bool) -> Job:
         if not prompt:
@@ -139,21 +123,34 @@ class Texts:
         tokens = await self.model.token_ids(prompt, special=special)
         return fit(tokens, p, self.limits, identified=identified)
 
-    async def _counted(self, run: Run) -> AsyncGenerator[Step, None]:
-        """A run's steps; what becomes of it is counted."""
+    async def _steps(self, run: Run) -> AsyncGenerator[Step, None]:
+        """A run's steps, its slot taken before and given back after."""
+        job = run.job
         try:
-            async with aclosing(self._stepping(run)) as steps:
-                async for step in steps:
-                    if step.finish:
-                        self._metrics.answered(run.times, step.finish.generated)
-                    yield step
+            freed = await self._slot(job, run.times)
+            try:
+                reading = Reading(job)
+                if job.prefill:
+                    run.prefill = await self.model.prefill(job.tokens)
+            except BaseException:
+                freed()
+                raise
+            async with aclosing(self.model.chunks(job, freed)) as chunks:
+                async for chunk in chunks:
+                    for step in reading.take(chunk):
+                        if step.finish:
+                            self._finished(run, step.finish, chunk.cached)
+                            yield step
+                            return
+                        yield step
+            raise Incomplete
         except Refusal as refusal:
-            self._metrics.failures.labels(refusal.kind).inc()
+            if run.counted:
+                self._metrics.failures.labels(refusal.kind).inc()
             raise
 
-    async def _stepping(self, run: Run) -> AsyncGenerator[Step, None]:
-        """A run's steps, its slot taken before and given back after."""
-        job, times = run.job, run.times
+    async def _slot(self, job: Job, times: Times) -> Callable[[], None]:
+        """Wait for a slot; the result gives it back."""
         room = len(job.tokens) + job.max_new_tokens
         free = await self._admission.slot(room)
         times.started = time.monotonic()
@@ -163,59 +160,11 @@ class Texts:
             self._metrics.ended(room)
             free()
 
-        if job.prefill:
-            try:
-                run.prefill = await self.model.prefill(job.tokens)
-            except BaseException:
-                freed()
-                raise
-        async with aclosing(self._steps(job, freed)) as steps:
-            async for step in steps:
-                if step.finish:
-                    times.ended = time.monotonic()
-                yield step
+        return freed
 
-    async def _steps(self, job: Job, freed: Callable[[], None]) -> AsyncGenerator[Step, None]:
-        """Turn the model's chunks into steps, the last of which says how the text ended."""
-        watch, text, generated = StopWatch(job.stop), "", 0
-        follower = Follower(job.grammar) if job.grammar else None
-        held: Step | None = None  # maybe the last: it waits for the word on how the text ended
-        async with aclosing(self.model.chunks(job, freed)) as chunks:
-            async for chunk in chunks:
-                token = chunk.token
-                if token is None:
-                    yield self._last(chunk, held, follower, text, generated)
-                    return
-                if held:
-                    yield held
-                    held = None
-                generated += 1
-                if token.special or not token.text:
-                    held = Step(token, chunk.top)
-                    continue
-                piece, stopped = watch.feed(token.text)
-                if follower and not follower.takes(piece):
-                    raise Failed("the grammar could not be applied")
-                text += piece
-                shown = token if piece == token.text else replace(token, text=piece)
-                if stopped:
-                    self._metrics.cached.inc(chunk.cached)
-                    yield Step(shown, chunk.top, Finish("stop_sequence", text, generated))
-                    return
-                if generated >= job.max_new_tokens:
-                    held = Step(shown, chunk.top)
-                else:
-                    yield Step(shown, chunk.top)
-        raise Incomplete
-
-    def _last(
-        self, chunk: Chunk, held: Step | None, follower: Follower | None, text: str, generated: int
-    ) -> Step:
-        """The last step, of a token that was held back for this word of how the text ended."""
-        self._metrics.cached.inc(chunk.cached)
-        reason = chunk.finish
-        if held is None or reason is None:
-            raise Incomplete
-        if follower and reason == "eos_token" and not follower.complete():
-            raise Failed("the grammar could not be applied")
-        return Step(held.token, held.top, Finish(reason, text, generated))
+    def _finished(self, run: Run, finish: Finish, cached: int) -> None:
+        """Count a text that is complete."""
+        run.times.ended = time.monotonic()
+        self._metrics.cached.inc(cached)
+        if run.counted:
+            self._metrics.answered(run.times, finish.generated)

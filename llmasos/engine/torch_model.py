@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llmasos.engine.inbox import Inbox
 from llmasos.engine.refusals import BadTemplate, Failed
 from llmasos.engine.text_model import Chunk, Job, TextToken, Token
 from llmasos.engine.torch_batch import Batch, Prefixes, Row
@@ -142,21 +143,20 @@ class TorchModel:
 
         freed: called in the event loop once the slot is free again. Raises Failed.
         """
-        loop = asyncio.get_running_loop()
-        inbox: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()
+        inbox: Inbox[Chunk | Exception | None] = Inbox()
 
         def take(said: Chunk | Exception | None) -> None:
             if said is None:
                 freed()
-            inbox.put_nowait(said)
+            inbox.put(said)
 
         def say(said: Chunk | Exception | None) -> None:
-            loop.call_soon_threadsafe(take, said)
+            inbox.loop.call_soon_threadsafe(take, said)
 
         task = _Task(job, say)
         self._worker.begin(task, lambda: self._writer(job))
         try:
-            while (said := await inbox.get()) is not None:
+            while (said := await inbox.next()) is not None:
                 if isinstance(said, Exception):
                     raise Failed(str(said)) from said
                 yield said
