@@ -6,6 +6,9 @@ text that comes is followed. Pure; used by `validation.py` and `texts.py`.
 """
 
 import json
+from functools import lru_cache
+from itertools import product
+from string import ascii_lowercase
 from typing import Any
 
 from llguidance import LLMatcher, LLTokenizer
@@ -17,14 +20,16 @@ MAX_PATTERN = 4000
 """Characters of a regular expression."""
 MAX_ITEMS = 10_000
 """What the arrays of a schema may count to in all: a grammar has a part for each item."""
+_TOO_COMPLEX = "it is too complex: give it fewer alternatives, and smaller counts in braces"
+_TRIAL_STEPS = 8
 _COUNTS = ("minItems", "maxItems", "minProperties", "maxProperties")
 
 
 def grammar_of(grammar: Grammar) -> str:
     """A grammar in llguidance's own language, which is Lark's with additions. Raises Invalid."""
     own = _pattern(grammar.value) if grammar.type == "regex" else _json(grammar)
-    if reason := LLMatcher.validate_grammar(own, None):
-        raise _refuse(_told(reason))
+    if fault := _fault(own):
+        raise _refuse(fault)
     return own
 
 
@@ -42,6 +47,45 @@ class Follower:
     def complete(self) -> bool:
         """Whether the text may end here."""
         return bool(self._matcher.is_accepting())
+
+
+@lru_cache(maxsize=128)
+def _fault(own: str) -> str:
+    """What is wrong with a grammar in llguidance's language; empty where nothing is."""
+    if reason := LLMatcher.validate_grammar(own, None):
+        return _told(reason)
+    return "" if _bearable(own) else _TOO_COMPLEX
+
+
+def _bearable(own: str) -> bool:
+    """Whether the first steps of a text stay within what the library allows for one.
+
+    It counts its work, so a grammar never holds the model up for long; but once it has had enough
+    the text has begun already.
+    """
+    matcher = LLMatcher(_trial_vocabulary(), own, log_level=0)
+    for _ in range(_TRIAL_STEPS):
+        allowed = int.from_bytes(matcher.compute_bitmask(), "little")
+        if matcher.is_error():
+            return False
+        if not allowed or matcher.is_stopped():
+            return True
+        matcher.consume_token((allowed & -allowed).bit_length() - 1)
+    return not matcher.is_error()
+
+
+@lru_cache(maxsize=1)
+def _trial_vocabulary() -> LLTokenizer:
+    """Tokens much as a model has them: all bytes, short words, and runs of one letter."""
+    letters = ascii_lowercase + " "
+    words = [*(chr(each) * run for each in range(32, 127) for run in range(2, 17))]
+    words += ["".join(each) for size in (2, 3) for each in product(letters, repeat=size)]
+    tokens = dict.fromkeys([*(bytes([each]) for each in range(256)), *map(str.encode, words)])
+    encoder = {token: number for number, token in enumerate(tokens)}
+    end = len(encoder)
+    return LLTokenizer.from_tiktoken(
+        encoder=encoder, special_tokens={"<|end|>": end}, pattern=r"(?s).", eos_token=end
+    )
 
 
 def _refuse(reason: str) -> Invalid:

@@ -12,6 +12,12 @@ from llmasos.engine.stopping import StopWatch
 from llmasos.engine.text_model import Chunk, Job, Token
 
 
+NOT_FOLLOWED = (
+    "the grammar could not be applied, since it grew too complex on the way: give it fewer "
+    "alternatives, and smaller counts"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Finish:
     """How a text ended. reason: `length`, `eos_token` or `stop_sequence`."""
@@ -55,7 +61,7 @@ class Reading:
             return before
         piece, stopped = self._watch.feed(token.text)
         if self._follower and not self._follower.takes(piece):
-            raise Failed("the grammar could not be applied")
+            raise Failed(NOT_FOLLOWED)
         self._text += piece
         if piece != token.text:
             token = token._replace(text=piece)
@@ -73,5 +79,5 @@ class Reading:
         if held is None or reason is None:
             raise Incomplete
         if self._follower and reason == "eos_token" and not self._follower.complete():
-            raise Failed("the grammar could not be applied")
+            raise Failed(NOT_FOLLOWED)
         return held._replace(finish=Finish(reason, self._text, self._generated))

@@ -54,6 +54,22 @@ def test_an_expression_that_a_text_cannot_be_held_to_is_refused(pattern: Any) ->
         grammar_of(Grammar(type="regex", value=pattern))
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(((.{0,30}a?){0,30}b?){0,30}c?){0,30}",
+        "".join(f"({letter}?.?)" for letter in "abcdefghijklmnopqrstuvwxyz" * 6),
+        "(a?){900}a{900}",
+        "[^a]*[^b]*[^c]*[^d]*[^e]*[^f]*[^g]*[^h]*[^i]*[^j]*" * 30,
+    ],
+)
+def test_an_expression_that_would_hold_the_model_up_is_refused_with_what_to_do(
+    pattern: str,
+) -> None:
+    with pytest.raises(Invalid, match="too complex: give it fewer alternatives, and smaller counts"):
+        grammar_of(Grammar(type="regex", value=pattern))
+
+
 def test_a_schema_nested_without_end_is_refused() -> None:
     schema: dict[str, Any] = {"properties": {}}
     for _ in range(5000):
