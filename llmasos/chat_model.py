@@ -19,7 +19,7 @@ from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
 from llmasos.chat_messages import as_chunk, as_message, as_tool, whole_message
 from llmasos.errors import EngineOverloaded, EngineUnavailable, InvalidRequest, nearest
@@ -36,6 +36,7 @@ class ChatLLM(BaseChatModel):
 
     `ChatLLM(backend=llm.backend)` takes the backend of an `LLM`. Every field of `Options` may be
     given as a keyword here and in each call; `max_tokens` is LangChain's word for `max_new_tokens`.
+    A call may name another model too: `chat.invoke("Hello", model="strong")`.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -52,6 +53,7 @@ class ChatLLM(BaseChatModel):
     """How often to ask again a server that is away or overloaded."""
     streaming: bool = False
     """Whether `invoke` asks for a stream as well."""
+    _others: dict[str, Backend] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **given: Any) -> None:  # any option may be given: pydantic checks them below
         super().__init__(**given)
@@ -153,8 +155,9 @@ class ChatLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        pieces = list(self._pieces(messages, stop, kwargs))
-        message = whole_message(pieces, self._model_name())
+        backend = self._backend(kwargs.pop("model", None))
+        pieces = list(self._pieces(backend, messages, stop, kwargs))
+        message = whole_message(pieces, backend.info().model)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _stream(
@@ -164,15 +167,20 @@ class ChatLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with closing(self._pieces(messages, stop, kwargs)) as pieces:  # type: ignore[type-var]
+        backend = self._backend(kwargs.pop("model", None))
+        with closing(self._pieces(backend, messages, stop, kwargs)) as pieces:  # type: ignore[type-var]
             for piece in pieces:
-                chunk = ChatGenerationChunk(message=as_chunk(piece, self._model_name()))
+                chunk = ChatGenerationChunk(message=as_chunk(piece, backend.info().model))
                 if run_manager and piece.text:
                     run_manager.on_llm_new_token(piece.text, chunk=chunk)
                 yield chunk
 
     def _pieces(
-        self, messages: list[BaseMessage], stop: list[str] | None, named: dict[str, Any]
+        self,
+        backend: Backend,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        named: dict[str, Any],
     ) -> Iterator[Piece]:
         """The backend's pieces for LangChain's messages; asked for again as `max_retries` says."""
         plain = dict(named)
@@ -184,7 +192,7 @@ class ChatLLM(BaseChatModel):
         begun = False
         for attempt in range(self.max_retries + 1):
             try:
-                with closing(self._backend().chat(conversation, options)) as pieces:  # type: ignore[type-var]
+                with closing(backend.chat(conversation, options)) as pieces:  # type: ignore[type-var]
                     for piece in pieces:
                         begun = True
                         yield piece
@@ -199,15 +207,19 @@ class ChatLLM(BaseChatModel):
         plain = {_OTHER_NAMES.get(name, name): value for name, value in named.items()}
         return _merged(self.options, {**plain, "stop": stop} if stop else plain)
 
-    def _backend(self) -> Backend:
-        """The backend; found now if it was not before."""
-        if self.backend is None:
-            from llmasos.pretrained import backend_of  # late: clients, and maybe an engine
+    def _backend(self, model: str | None = None) -> Backend:
+        """The backend, or that of another model; found now if it was not before."""
+        from llmasos.pretrained import backend_of  # late: clients, and maybe an engine
 
+        if self.backend is None:
             key = self.api_key.get_secret_value() if self.api_key else None
             self.backend = backend_of(self.model, key=key)
-        found: Backend = self.backend
-        return found
+        own: Backend = self.backend
+        if model is None or model == self.model:
+            return own
+        if model not in self._others:
+            self._others[model] = backend_of(model)
+        return self._others[model]
 
     def _model_name(self) -> str:
         return str(self._backend().info().model)

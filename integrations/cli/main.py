@@ -36,10 +36,22 @@ COMMANDS = {
 }
 
 
+def _tell_version(wanted: bool) -> None:  # typer calls it so
+    """Print the version and end."""
+    if wanted:
+        from importlib.metadata import version  # late: other calls need not wait for it
+
+        typer.echo(f"llmasos {version('llmasos')}")
+        raise typer.Exit
+
+
 def _root(
     config: Annotated[
         str | None, typer.Option(help="The configuration file [default: ./llmasos.toml].")
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="The version.")
+    ] = False,
 ) -> None:
     """LLMasOS: agents in your team's chat, on your own models and documents."""
 

@@ -83,9 +83,10 @@ def _trial_vocabulary() -> LLTokenizer:
     tokens = dict.fromkeys([*(bytes([each]) for each in range(256)), *map(str.encode, words)])
     encoder = {token: number for number, token in enumerate(tokens)}
     end = len(encoder)
-    return LLTokenizer.from_tiktoken(
+    made: LLTokenizer = LLTokenizer.from_tiktoken(  # type: ignore[attr-defined]  # undeclared
         encoder=encoder, special_tokens={"<|end|>": end}, pattern=r"(?s).", eos_token=end
     )
+    return made
 
 
 def _refuse(reason: str) -> Invalid:

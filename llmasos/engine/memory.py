@@ -14,15 +14,18 @@ _SPARE = 1.1
 this asks for the least that any model takes."""
 
 
-def require_memory(name: str, path: Path, *, expansion: float = 1.0) -> None:
+def require_memory(
+    name: str, path: Path, *, expansion: float = 1.0, free: int | None = None
+) -> None:
     """Check that a model fits into the memory that is free.
 
     path: the GGUF file (all parts of a split one count), or the folder with the weights.
     expansion: bytes in memory for one on the disk, such as 2.0 for 16-bit weights that are
-    computed with in 32 bits. Raises ModelTooLarge.
+    computed with in 32 bits. free: bytes of the device that it goes to, else of this machine.
+    Raises ModelTooLarge.
     """
     needed = int(weights(path) * expansion * _SPARE)
-    free = available()
+    free = available() if free is None else free
     if needed > free:
         raise ModelTooLarge(name, needed, free)
 
@@ -34,6 +37,11 @@ def weights(path: Path) -> int:
         parts = path.parent.glob(f"{stem}-*-of-*.gguf") if marker else [path]
         return sum(part.stat().st_size for part in parts)
     return sum(part.stat().st_size for part in path.rglob("*.safetensors"))
+
+
+def card_is_here(devices: Path = Path("/dev")) -> bool:
+    """Whether there is a graphics card with memory of its own. Light: asks no library."""
+    return any(devices.glob("nvidia[0-9]*")) or (devices / "kfd").exists()
 
 
 def available() -> int:

@@ -11,7 +11,6 @@ from llmasos.engine.refusals import Failed, Incomplete
 from llmasos.engine.stopping import StopWatch
 from llmasos.engine.text_model import Chunk, Job, Token
 
-
 NOT_FOLLOWED = (
     "the grammar could not be applied, since it grew too complex on the way: give it fewer "
     "alternatives, and smaller counts"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmasos.engine.library import ModelLibrary
-from llmasos.engine.memory import require_memory
+from llmasos.engine.memory import card_is_here, require_memory
 from llmasos.errors import ModelMissing, SettingsError
 from llmasos.settings import EngineSettings, Settings
 
@@ -39,12 +39,20 @@ def chosen(settings: Settings, model: str | None, *, embeddings: bool = True) ->
         path = Path(name).expanduser().resolve()
         if not (path.is_file() or (path / "config.json").is_file()):
             raise ModelMissing(name, str(path.parent))
-        require_memory(path.stem, path)
+        _require_memory(path.stem, path)
         return Served(path.stem, str(path), None, folder)
     entry = library.show(name)
     path = library.path(entry.address)
-    require_memory(entry.name, path)
+    _require_memory(entry.name, path)
     return Served(entry.name, str(path), entry.revision, folder)
+
+
+def _require_memory(name: str, path: Path) -> None:
+    """Check that a model fits, but for safetensors that go to a graphics card: only the engine,
+    which has the library for it, can tell how much of that is free. Raises ModelTooLarge.
+    """
+    if not (path.is_dir() and card_is_here()):
+        require_memory(name, path)
 
 
 def embedding_only(settings: Settings) -> Served:

@@ -6,6 +6,7 @@ new prompts in between. Start reading at `TorchModel.chunks` and `_Worker.run`.
 """
 
 import asyncio
+import json
 import queue
 import re
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llmasos.engine.inbox import Inbox
+from llmasos.engine.memory import available, require_memory
 from llmasos.engine.refusals import BadTemplate, Failed
 from llmasos.engine.text_model import Chunk, Job, TextToken, Token
 from llmasos.engine.torch_batch import Batch, Prefixes, Row
@@ -41,7 +43,8 @@ class TorchModel:
 
     folder: its configuration, tokenizer and safetensors. slots: texts at a time. context: tokens
     that are kept of finished texts, for those that begin alike. threads: on the processor, 0 for as
-    many as there are cores. Raises ModelError when it cannot be loaded.
+    many as there are cores. Raises ModelError when it cannot be loaded, ModelTooLarge when there is
+    no room for it where it is to be computed.
     """
 
     def __init__(self, folder: Path, *, slots: int, context: int, threads: int) -> None:
@@ -49,6 +52,12 @@ class TorchModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self._device, dtype = _place(torch)
+        require_memory(
+            str(folder),
+            folder,
+            expansion=_expansion(torch, folder, dtype),
+            free=_free(torch, self._device),
+        )
         if threads and self._device == "cpu":
             torch.set_num_threads(threads)
         try:
@@ -361,6 +370,21 @@ def _place(torch: Any) -> tuple[str, Any]:
     if torch.backends.mps.is_available():
         return "mps", torch.float16
     return "cpu", torch.float32
+
+
+def _free(torch: Any, device: str) -> int:
+    """Bytes that are free where a model is computed; Apple's processors share the machine's."""
+    return int(torch.cuda.mem_get_info()[0]) if device == "cuda" else available()
+
+
+def _expansion(torch: Any, folder: Path, dtype: Any) -> float:
+    """Bytes in memory for one on the disk, as far as the model says what it was saved in."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return 1.0  # loading it says what is wrong
+    saved = getattr(torch, str(config.get("dtype") or config.get("torch_dtype")), None)
+    return float(dtype.itemsize / saved.itemsize) if saved is not None else 1.0
 
 
 def _end_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

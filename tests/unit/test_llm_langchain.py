@@ -43,6 +43,28 @@ def test_it_answers_and_tells_its_use() -> None:
     assert backend.calls[0].options == Options(seed=7, temperature=0.5, max_new_tokens=9)
 
 
+def test_a_call_may_name_another_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, other = ScriptedEngine(["own", "own again"]), ScriptedEngine(["another", "once more"])
+    asked: list[str] = []
+
+    def backend_of(model: str, **_: object) -> ScriptedEngine:
+        asked.append(model)
+        return other
+
+    monkeypatch.setattr("llmasos.pretrained.backend_of", backend_of)
+    chat = ChatLLM(backend=own, model="plain")
+
+    answers = [
+        chat.invoke("Hello", model="strong").text,
+        "".join(chunk.text for chunk in chat.bind(model="strong").stream("Hello")),
+        chat.invoke("Hello", model="plain").text,
+        chat.invoke("Hello").text,
+    ]
+
+    assert answers == ["another", "once more", "own", "own again"]
+    assert asked == ["strong"]
+
+
 def test_it_streams_and_stops() -> None:
     model = ChatLLM(backend=ScriptedEngine(["one two three"]))
 

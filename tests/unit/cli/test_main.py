@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
 )
 def test_the_wanted_command_is_found_among_options(words: list[str], name: str | None) -> None:
     assert wanted_command(words) == name
+
+
+def test_it_tells_its_version() -> None:
+    result = RUN.invoke(build(None), ["--version"])
+
+    assert result.exit_code == 0
+    assert result.output == f"llmasos {version('llmasos')}\n"
 
 
 def test_wrong_use_exits_with_2_and_one_line(tmp_path: Path) -> None:

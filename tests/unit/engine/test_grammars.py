@@ -66,7 +66,9 @@ def test_an_expression_that_a_text_cannot_be_held_to_is_refused(pattern: Any) ->
 def test_an_expression_that_would_hold_the_model_up_is_refused_with_what_to_do(
     pattern: str,
 ) -> None:
-    with pytest.raises(Invalid, match="too complex: give it fewer alternatives, and smaller counts"):
+    with pytest.raises(
+        Invalid, match="too complex: give it fewer alternatives, and smaller counts"
+    ):
         grammar_of(Grammar(type="regex", value=pattern))
 
 
