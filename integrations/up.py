@@ -29,7 +29,7 @@ from llmasos.broker import valkey_command, valkey_url
 from llmasos.database import Database, migrate
 from llmasos.engine.library import ModelLibrary
 from llmasos.engine.serving import chosen, is_file_name
-from llmasos.errors import ModelMissing, PortInUse, SettingsError
+from llmasos.errors import ModelFileMissing, PortInUse, SettingsError
 from llmasos.processes import free_port, port_taken
 from llmasos.queues import told, used
 from llmasos.settings import Settings
@@ -45,7 +45,7 @@ def run(settings: Settings, config: str | None) -> None:
     """Run the system until SIGINT or SIGTERM.
 
     config: the `--config` option, handed on to every part.
-    Raises before anything has started: a UsageError when something is set up wrongly, ModelMissing
+    Raises before anything has started: a UsageError when something is set up wrongly, a ModelError
     when the engine's models have not been fetched, ModelTooLarge when the text model does not fit.
     """
     logs.configure("up", settings.log_level, settings.log_format)
@@ -79,16 +79,20 @@ def run(settings: Settings, config: str | None) -> None:
 
 
 def require_models(settings: Settings) -> list[str]:
-    """The models that the embedded engine serves. Raises UnknownModel or ModelMissing."""
+    """The models that the embedded engine serves.
+
+    Raises UnknownModel, ModelMissing or ModelFileMissing.
+    """
     wanted = [
         *([settings.llm.model] if settings.llm.embedded else []),
         *([] if settings.embedding.url else [settings.embedding.model]),
     ]
     library = ModelLibrary.of(settings)
     for name in wanted:
-        path = Path(name).expanduser() if is_file_name(name) else library.path(name)
-        if not path.exists():
-            raise ModelMissing(name, str(path.parent))
+        if not is_file_name(name):
+            library.path(name)
+        elif not Path(name).expanduser().exists():
+            raise ModelFileMissing(name)
     return [_meaning(library, name) for name in wanted]
 
 

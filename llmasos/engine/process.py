@@ -93,12 +93,14 @@ def _load(own: EngineSettings, served: Served) -> tuple[TextModel | None, Embedd
         loading = threading.Thread(target=load_embedder, args=(served.embedding_folder,))
         loading.start()
     text = None
-    if served.text_file:
-        path = Path(served.text_file)
-        kind = TorchModel if path.is_dir() else Llama
-        text = kind(path, slots=own.slots, context=own.context, threads=own.threads)
-    if loading:
-        loading.join()
+    try:
+        if served.text_file:
+            path = Path(served.text_file)
+            kind = TorchModel if path.is_dir() else Llama
+            text = kind(path, slots=own.slots, context=own.context, threads=own.threads)
+    finally:
+        if loading:
+            loading.join()  # also after a failure: libraries cannot be imported while Python ends
     if served.embedding_folder and not embedders:
         raise failures[0] if failures else ModelError(f"{served.embedding_folder} does not load")
     return text, embedders[0] if embedders else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmasos.engine.library import ModelLibrary
 from llmasos.engine.memory import card_is_here, require_memory
-from llmasos.errors import ModelMissing, SettingsError
+from llmasos.errors import ModelFileMissing, SettingsError
 from llmasos.settings import EngineSettings, Settings
 
 
@@ -28,7 +28,7 @@ def chosen(settings: Settings, model: str | None, *, embeddings: bool = True) ->
     model: a name, NAME@REVISION, an alias, a GGUF file or a folder of safetensors; None takes the
     one that the settings name, unless they name servers that generate text. An alias is looked up
     once: the engine goes on with what it meant at its start.
-    Raises UnknownModel, ModelMissing, or ModelTooLarge for what does not fit into the memory.
+    Raises UnknownModel, ModelMissing, ModelFileMissing, or ModelTooLarge for what does not fit.
     """
     library = ModelLibrary.of(settings)
     folder = str(library.path(settings.embedding.model)) if embeddings else None
@@ -38,7 +38,7 @@ def chosen(settings: Settings, model: str | None, *, embeddings: bool = True) ->
     if is_file_name(name):
         path = Path(name).expanduser().resolve()
         if not (path.is_file() or (path / "config.json").is_file()):
-            raise ModelMissing(name, str(path.parent))
+            raise ModelFileMissing(str(path))
         _require_memory(path.stem, path)
         return Served(path.stem, str(path), None, folder)
     entry = library.show(name)

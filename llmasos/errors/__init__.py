@@ -15,7 +15,8 @@
     │   │   EngineRejected (EngineMisconfigured: any request), GenerationFailed
     │   └── AnswerTooSlow, AnswerCut, AnswerUnfit, BatchFailed
     ├── ModelError            a model's files
-    │   └── ModelMissing, WrongHash, DownloadFailed, GatedModel, ModelTooLarge, NotAModel
+    │   └── ModelMissing, ModelFileMissing, WrongHash, DownloadFailed, GatedModel, ModelTooLarge,
+    │       NotAModel
     ├── KnowledgeError        documents and indexes
     │   └── UnreadableDocument, StoreDamaged, IndexDamaged, CollectionBusy,
     │       EmbeddingModelChanged
@@ -48,6 +49,7 @@ from llmasos.errors.engine import (
     GatedModel,
     GenerationFailed,
     ModelError,
+    ModelFileMissing,
     ModelMissing,
     ModelTooLarge,
     ModelUnavailable,
@@ -163,6 +165,7 @@ __all__ = [
     "LeaseLost",
     "LimitExceeded",
     "ModelError",
+    "ModelFileMissing",
     "ModelInUse",
     "ModelMissing",
     "ModelTooLarge",

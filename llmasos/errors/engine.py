@@ -154,6 +154,20 @@ class ModelMissing(ModelError):
         )
 
 
+class ModelFileMissing(ModelError):
+    """There is no model at the path that was given."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def message(self) -> str:
+        return (
+            f"There is no model at {self.path}: give a GGUF file, or a folder with config.json and "
+            "safetensors. `llmasos models list` shows the models that have names."
+        )
+
+
 class WrongHash(ModelError):
     """A downloaded file is not the one that was expected; it was removed.
 

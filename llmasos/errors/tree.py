@@ -5,9 +5,11 @@ from difflib import get_close_matches
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
     """Say which known names are meant by a wrong one: `Did you mean 'x'? Known: x, y.`"""
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    names = sorted(set(known))
+    longer = [each for each in names if len(name) > 2 and each.startswith(name)]
+    close = longer or get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"{hint} Known: {', '.join(sorted(known)) or 'none'}."
+    return f"{hint} Known: {', '.join(names) or 'none'}."
 
 
 class LLMasOSError(Exception):

@@ -36,13 +36,22 @@ class BackendSettings(Section):
     kind: Literal["tgi", "openai"] | None = None
     """`tgi`, or `openai` for vLLM, SGLang, llama-server and their like. None: it is asked."""
     model: str | None = None
-    """The model to ask of it, where it serves several."""
+    """The model to ask of it, where it serves several; the embedded engine serves `llm.model`."""
     api_key: Secret | None = None
     """Its bearer token."""
     slots: int = Field(default=8, ge=1)
     """How many requests it works on at the same time. One with more slots gets more of them."""
     context: int | None = Field(default=None, ge=2)
     """Tokens of prompt and answer together, for an OpenAI-compatible server that does not tell."""
+
+    @model_validator(mode="after")
+    def _one_embedded_model(self) -> Self:
+        if self.url == EMBEDDED and self.model is not None:
+            raise ValueError(
+                f"the embedded engine serves llm.model alone, not '{self.model}': set llm.model to "
+                "it, or give the address of a server that has it"
+            )
+        return self
 
 
 class ModelAlias(Section):

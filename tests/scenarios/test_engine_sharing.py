@@ -14,7 +14,7 @@ from llmasos import LLM
 from llmasos.engine.place import Address
 from llmasos.engine.serving import chosen
 from llmasos.engine.sharing import needed, place_of, shared
-from llmasos.errors import ModelError, ModelMissing, UnknownModel
+from llmasos.errors import ModelError, ModelFileMissing, UnknownModel
 from llmasos.settings import Settings
 
 MODEL = "smollm2-135m-instruct"
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_model_is_told_with_what_to_do(
     ("name", "error", "said"),
     [
         ("smollm2-135m", UnknownModel, "Did you mean 'smollm2-135m-instruct'?"),
-        ("absent.gguf", ModelMissing, "absent.gguf"),
+        ("absent.gguf", ModelFileMissing, "There is no model at .*absent.gguf: give a GGUF file"),
     ],
 )
 def test_a_model_that_is_not_here_is_told_before_anything_starts(

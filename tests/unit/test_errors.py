@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from llmasos import errors
-from llmasos.errors import LLMasOSError, UnknownAgent
+from llmasos.errors import LLMasOSError, UnknownAgent, UnknownModel
 
 
 def tree(root: type[LLMasOSError]) -> Iterator[type[LLMasOSError]]:
@@ -51,6 +51,12 @@ def test_every_public_error_is_in_the_drawn_tree() -> None:
     missing = [k.__name__ for k in tree(LLMasOSError) if k.__name__[0] != "_"]
 
     assert [name for name in missing if name not in drawn] == []
+
+
+def test_the_beginning_of_a_name_is_near_it() -> None:
+    error = UnknownModel("smol", ("smollm2-135m-instruct", "a", "a"))
+
+    assert "Did you mean 'smollm2-135m-instruct'? Known: a, smollm2" in str(error)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

@@ -104,6 +104,10 @@ def test_a_model_that_nobody_set_up_is_answered_with_the_nearest(
         ('[llm]\nurls = ["http://a"]\n[llm.models.default]\nbackends = ["http://b"]', "both say"),
         ('[llm.models.a]\nbackends = ["http://a"]\nfallback = ["b"]', "no model is named 'b'"),
         ("[llm.models.a]\nbackends = []", "at least 1 item"),
+        (
+            '[llm.models.a]\nbackends = [{ url = "embedded", model = "b" }]',
+            "serves llm.model alone",
+        ),
         ('[llm.models.a]\nbackends = ["nonsense"]', "valid URL"),
         ('[llm.models.a]\nbackends = [{ url = "http://a", kind = "x" }]', "'tgi' or 'openai'"),
         ('[llm.models.a]\nbackends = [{ url = "http://a", api_key = "env:NO" }]', "NO is not set"),
