@@ -229,5 +229,7 @@ def _as_json(agent: Agent, catalog: Catalog) -> dict[str, Any]:
         "output": agent.output.model_json_schema() if agent.output else None,
         "checked": agent.checked,
         "users": None if agent.users is None else list(agent.users),
+        "reviewers": list(agent.reviewers),
+        "review_in": list(agent.review_in),
         "from": catalog.where(agent.name),
     }

@@ -67,6 +67,7 @@ def test_show_prints_what_an_agent_is_made_of(llmasos):
     assert as_json["limits"]["tool_calls"] == 20
     assert "POST /v1/agents/customer_service/runs" in as_json["surfaces"]
     assert "users: every member" in shown.stdout
+    assert "reviewers: none" in shown.stdout
     assert "flow: agents.customer_service.Desk" in shown.stdout
     assert "tools: none" in shown.stdout
     assert as_json["options"] == {"max_new_tokens": 160, "temperature": 0.0}
