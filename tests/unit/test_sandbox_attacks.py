@@ -19,6 +19,8 @@ SECONDS = 2.0
 TIGHT = Limits(seconds=SECONDS, memory=256 * 2**20, processes=16, disk=8 * 2**20)
 
 SHORT = replace(TIGHT, seconds=1.0)
+PATIENT = replace(TIGHT, seconds=30.0)
+"""For what ends by itself, however busy the machine is."""
 needs_filter = pytest.mark.skipif(program() is None, reason="no filter for this processor")
 
 
@@ -136,7 +138,7 @@ def test_the_disk_cannot_be_filled(folder):
 
 @pytest.mark.parametrize("folder", ["/work", "/tmp", "/dev/shm"])
 def test_no_more_files_can_be_made_than_may_be(folder):
-    limits = replace(TIGHT, files=500, seconds=10.0)
+    limits = replace(PATIENT, files=500)
 
     result = attack(
         "import itertools, time\n"
@@ -245,7 +247,7 @@ NEW_USER = 0x10000000
     ],
 )
 def test_the_kernel_refuses_calls_that_such_code_never_needs(call):
-    assert attack(f"{CALLS}call({call})").stdout == f"{errno.EPERM}\n"
+    assert attack(f"{CALLS}call({call})", PATIENT).stdout == f"{errno.EPERM}\n"
 
 
 @needs_filter
@@ -254,7 +256,8 @@ def test_only_plain_sockets_can_be_made():
         "import socket\n"
         "for family in range(1, 46):\n"
         "    try: socket.socket(family, socket.SOCK_DGRAM).close(); print(family)\n"
-        "    except OSError: pass\n"
+        "    except OSError: pass\n",
+        PATIENT,
     )
 
     assert {"1", "2"} <= set(result.stdout.split()) <= {"1", "2", "10"}
@@ -268,7 +271,8 @@ def test_another_way_into_the_kernel_ends_the_program():
         "code = mmap.mmap(-1, 4096, prot=7)\n"
         "code.write(bytes.fromhex('b814000000cd80c3'))\n"  # the 32-bit getpid
         "where = ctypes.addressof(ctypes.c_char.from_buffer(code))\n"
-        "print(ctypes.CFUNCTYPE(ctypes.c_int)(where)())\n"
+        "print(ctypes.CFUNCTYPE(ctypes.c_int)(where)())\n",
+        PATIENT,
     )
 
     assert not result.ok
@@ -284,7 +288,8 @@ def test_threads_processes_and_sockets_of_its_own_still_work():
         "child.start(); child.join()\n"
         "subprocess.run(['echo', 'program'])\n"
         "server = socket.create_server(('127.0.0.1', 0))\n"
-        "socket.create_connection(server.getsockname()).close(); print('socket', flush=True)\n"
+        "socket.create_connection(server.getsockname()).close(); print('socket', flush=True)\n",
+        PATIENT,
     )
 
     assert result.stdout.split() == ["thread", "child", "program", "socket"]
