@@ -45,9 +45,8 @@ def _saved(artifacts: Iterable[Artifact], folder: Path) -> list[Path]:
             if each.content is not None:
                 written.append(_placed(each.content, folder / each.file_name))
     except OSError as error:
-        raise InvalidRequest(
-            f"The answer's files cannot be written to {folder}: {error}"
-        ) from error
+        why = error.strerror or str(error)
+        raise InvalidRequest(f"The answer's files cannot be written to {folder}: {why}") from error
     return written
 
 
