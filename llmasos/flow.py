@@ -210,19 +210,21 @@ def _filled(turn: Turn, prompt: list[Message]) -> Iterator[Emitted]:
 
 
 def prompt_of(turn: Turn, instructions: str | None = None, reserved: int = 0) -> list[Message]:
-    """Instructions, as much of the conversation as fits, and the message with its files.
+    """Instructions, as much of the conversation as fits, and the message below its files.
 
+    The message comes last: of what stands in a file it has the last word.
     reserved: tokens that something else takes.
     """
     system = instructions if instructions is not None else turn.agent.instructions
     left = budget(turn.llm, turn.agent.options) - reserved
     left -= turn.llm.count_tokens(f"{system}{turn.text}")
     left -= 2 * PER_MESSAGE
-    message = turn.text
+    parts: list[str] = []
     for attachment in turn.attachments:
         part = shortened(attachment.text, max(0, left), turn.llm)
         left -= turn.llm.count_tokens(part) + PER_MESSAGE
-        message += f"\n\n{quoted(part, attachment.name)}"
+        parts.append(quoted(part, attachment.name))
+    message = "\n\n".join(filter(None, [*parts, turn.text]))
     summary, window = recall(turn.recollection, turn.history, left, turn.llm)
     if summary:
         system = f"{system}\n\n{quoted(summary, 'earlier')}".strip()

@@ -43,6 +43,17 @@ def test_an_agent_without_knowledge_streams_what_the_model_says(ask):
     assert len(pieces) == 3
 
 
+def test_the_message_stands_below_its_files(ask):
+    files = [Attachment(name="a.txt", text="One."), Attachment(name="b.txt", text="Two.")]
+    turn = ask(CHATTER, "What do they say?", "ok", attachments=files)
+
+    reply_of(turn)
+
+    content = turn.llm.backend.calls[0].messages[-1].content
+    assert content.index("One.") < content.index("Two.") < content.index("What do they say?")
+    assert content.endswith("\n\nWhat do they say?")
+
+
 def test_the_prompt_is_instructions_conversation_message(ask):
     history = [("user", "One"), ("assistant", "Two")]
     turn = ask(CHATTER, "Three", "ok", history=history)
