@@ -6,7 +6,9 @@ none and delivers again. The rest (notices, titles, prompts) are errands. Start 
 """
 
 import asyncio
+import contextvars
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -46,6 +48,8 @@ HEARD = (
     "message",
 )
 """The events that may be for us."""
+THREADS = 32
+"""Messages that are stored at a time: they wait for the disk, which takes all of them at once."""
 REMEMBERED = 1_000
 """How many messages are remembered that were stored, and that were refused."""
 VIEWED = 12 * 3600.0
@@ -66,6 +70,7 @@ class Intake:
         self._told: OrderedDict[object, None] = OrderedDict()
         self._storing: dict[str, asyncio.Event] = {}
         self._stored: OrderedDict[str, None] = OrderedDict()
+        self._threads = ThreadPoolExecutor(THREADS, "slack-intake")
 
     def hears(self, event: object) -> bool:
         """Whether an event may be for us."""
@@ -127,7 +132,10 @@ class Intake:
 
     async def _take_in(self, event: Event, house: House, calls: EdgeCalls) -> None:
         try:
-            submitted = await asyncio.to_thread(self._store, event, house)
+            here = contextvars.copy_context()  # the log names the request
+            submitted = await asyncio.get_running_loop().run_in_executor(
+                self._threads, here.run, self._store, event, house
+            )
         except IdempotencyConflict:
             log.info("slack.twin", channel=event.get("channel"))  # it has its job already
         except UsageError as error:
