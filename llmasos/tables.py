@@ -121,6 +121,7 @@ messages = Table(
     Column("created_at", Double, nullable=False),
 )
 Index("messages_of", messages.c.conversation, messages.c.position, messages.c.job_id)
+Index("messages_of_job", messages.c.job_id)
 
 summaries = Table(
     "summaries",
@@ -131,6 +132,7 @@ summaries = Table(
     Column("text", Text, nullable=False),
     Column("written_at", Double, nullable=False),
 )
+Index("summaries_of_job", summaries.c.job_id)
 
 deliveries = Table(
     "deliveries",

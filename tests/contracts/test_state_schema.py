@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Table
 
 from llmasos.database import SCHEMA, Database, migrate, require_schema
 from llmasos.errors import DatabaseUnavailable, HomeNotWritable, SchemaMismatch, SettingsError
@@ -18,6 +19,22 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) 
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
 
     assert differences == []
+
+
+def test_what_belongs_to_a_row_is_found_by_an_index() -> None:
+    """Without one, removing the row would go through the whole table."""
+
+    def leads(table: Table) -> set[str]:
+        return {index.columns[0].name for index in (*table.indexes, table.primary_key)}
+
+    unfound = [
+        str(key.parent)
+        for table in metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.parent.name not in leads(table)
+    ]
+
+    assert unfound == []
 
 
 def test_migrating_again_changes_nothing(database: Database) -> None:

@@ -140,6 +140,7 @@ def _conversations() -> None:
         sa.Column("created_at", sa.Double, nullable=False),
     )
     op.create_index("messages_of", "messages", ["conversation", "position", "job_id"])
+    op.create_index("messages_of_job", "messages", ["job_id"])
     op.create_table(
         "summaries",
         sa.Column("conversation", sa.String(300), primary_key=True),
@@ -148,6 +149,7 @@ def _conversations() -> None:
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("written_at", sa.Double, nullable=False),
     )
+    op.create_index("summaries_of_job", "summaries", ["job_id"])
 
 
 def _deliveries() -> None:
