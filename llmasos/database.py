@@ -68,6 +68,7 @@ class Database:
             self._writer = _sqlite_engine(self._url, "BEGIN IMMEDIATE", 1, 0)
         else:
             self._engine = self._writer = _postgresql_engine(self._url)
+        self._connection: Connection | None = None
         self._one_writer = threading.Lock()
         self._one_flush = threading.Lock()
         self._commits = self._flushed = 0
@@ -118,11 +119,20 @@ class Database:
             return
         # Threads of one process queue up here, which costs less than asking SQLite again and again.
         with self._errors(), self._one_writer:
-            with self._writer.begin() as connection:
+            connection = self._writing_connection()
+            with connection.begin():
                 yield connection
             self._commits += 1
         if durable == "now":
             self.flush()
+
+    def _writing_connection(self) -> Connection:
+        """The connection that all of this process's transactions are on: opening one costs more
+        than most of them.
+        """
+        if self._connection is None or self._connection.invalidated:
+            self._connection = self._writer.connect()
+        return self._connection
 
     def flush(self) -> None:
         """Wait until the disk has everything that was committed `on_flush`.
@@ -155,6 +165,10 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        with self._one_writer:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
         self._engine.dispose()
         self._writer.dispose()
 

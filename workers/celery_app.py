@@ -4,6 +4,7 @@ A message is a wake-up and nothing else: acknowledged early, without result, ret
 limit; a lost, late or doubled one changes nothing. Start reading at `consumer` and `publisher`.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,23 +73,42 @@ def consumer(broker_url: str, queues: Sequence[Kind], run: Callable[[str, Kind],
     return application
 
 
-def send_wake(application: Celery, producer: Any, job_id: str, queue: Kind) -> None:
-    """Send one wake-up, in Celery's form and without the detours of `send_task`."""
-    message = application.amqp.as_task_v2(
-        uuid(), TASK, args=(job_id, queue.value), ignore_result=True
-    )
-    name = queue_name(queue)
-    producer.publish(
-        message.body,
-        headers=message.headers,
-        exchange="",
-        routing_key=name,
-        declare=[application.amqp.queues[name]],
-        serializer="json",
-        delivery_mode="transient",
-        retry=False,
-        **message.properties,
-    )
+class Wakes:
+    """Sends wake-ups over one connection, in Celery's form and without the detours of `send_task`.
+
+    What all wake-ups of a queue have in common is made once.
+    """
+
+    def __init__(self, application: Celery) -> None:
+        self._application = application
+        self._producer = application.amqp.Producer(application.connection_for_write())
+        self._common: dict[Kind, Any] = {}
+
+    def send(self, job_id: str, queue: Kind) -> None:
+        """Send one. Raises whatever the broker's client raises."""
+        common = self._common.get(queue) or self._prepare(queue)
+        task_id = uuid()
+        self._producer.publish(
+            ([job_id, queue.value], *common.body[1:]),
+            headers={**common.headers, "id": task_id, "root_id": task_id},
+            exchange="",
+            routing_key=queue_name(queue),
+            serializer="json",
+            delivery_mode="transient",
+            retry=False,
+            **{**common.properties, "correlation_id": task_id},
+        )
+
+    def _prepare(self, queue: Kind) -> Any:
+        self._producer.maybe_declare(self._application.amqp.queues[queue_name(queue)])
+        common = self._application.amqp.as_task_v2(uuid(), TASK, ignore_result=True)
+        self._common[queue] = common
+        return common
+
+    def drop(self) -> None:
+        """Let go of a connection that failed."""
+        with contextlib.suppress(Exception):  # it is broken already
+            self._producer.connection.collect(socket_timeout=PUBLISH_TIMEOUT)
 
 
 def _application(broker_url: str, queues: Sequence[Kind], **options: Any) -> Celery:

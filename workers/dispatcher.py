@@ -3,7 +3,6 @@
 A thread of its own sends, so that a hung broker costs a caller 0.25 s and never more.
 """
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -12,11 +11,10 @@ from concurrent.futures import TimeoutError as NotInTime
 from functools import partial
 from queue import Empty, Full
 from queue import Queue as Waiting
-from typing import Any
 
 from llmasos.errors import BrokerUnavailable
 from llmasos.request import Queue
-from workers.celery_app import PUBLISH_TIMEOUT, publisher, send_wake
+from workers.celery_app import PUBLISH_TIMEOUT, Wakes, publisher
 
 MOST_WAITING = 1_000
 """Wake-ups that may wait for the broker; more are dropped, the sweeper makes up for them."""
@@ -66,28 +64,20 @@ class CeleryDispatcher:
                     self._thread.start()
 
     def _send_all(self) -> None:
-        producer: Any = None
+        wakes: Wakes | None = None
         while True:
             job_id, name, sent = self._waiting.get()
             try:
-                producer = producer or self._producer()
-                send_wake(self._application, producer, job_id, name)
+                wakes = wakes or Wakes(self._application)
+                wakes.send(job_id, name)
             except Exception as error:  # noqa: BLE001  (whatever the broker's client raises)
-                self._drop(producer)
-                producer = None
+                if wakes is not None:  # the next wake-up opens a new connection
+                    wakes.drop()
+                wakes = None
                 self._fail_waiting(error)
                 sent.set_exception(error)
             else:
                 sent.set_result(None)
-
-    def _producer(self) -> Any:
-        return self._application.amqp.Producer(self._application.connection_for_write())
-
-    def _drop(self, producer: Any) -> None:
-        """Let go of a connection that failed; the next wake-up opens a new one."""
-        if producer is not None:
-            with contextlib.suppress(Exception):  # it is broken already
-                producer.connection.collect(socket_timeout=PUBLISH_TIMEOUT)
 
     def _fail_waiting(self, error: Exception) -> None:
         """Those behind would only wait for the same failure."""
