@@ -161,7 +161,8 @@ class Bags:
         lengths = self._lengths[places].astype(np.float32) / statistics.mean_length
         slow = np.float32(K1) * (1 - B + B * lengths)
         weights = np.array([statistics.weight(term) for term in terms], dtype=np.float32)
-        scores: Scores = (occurs / (occurs + slow[:, None])) @ (weights * np.float32(K1 + 1))
+        parts = occurs / (occurs + slow[:, None]) * (weights * np.float32(K1 + 1))
+        scores: Scores = parts.sum(axis=1)  # the same for a row, whatever others are asked for
         return scores
 
     def search(

@@ -1,10 +1,10 @@
 """The keyword index of a collection: the one module that knows tantivy.
 
 Built once for a version, then immutable: opened read-only and memory-mapped by many processes.
-tantivy finds candidates (top k with pruning, over terms of our own); `bags.py` scores them from
-the statistics of the rows that the asker may see. Since an index bounds how far the two can
-differ, the best k by the exact score are found, not nearly the best. Start reading at
-`KeywordIndex.search`.
+tantivy finds candidates (top k with pruning, over terms of our own) by the terms that tell most;
+`bags.py` scores them by all, from the statistics of the rows that the asker may see. Since what
+the two can differ by is bounded, the best k by the exact score are found, not nearly the best.
+Start reading at `KeywordIndex.search`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,19 +13,25 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import tantivy
 
-from knowledge.bags import Bags, Entry, Gathering, Mask, Scores, Statistics, best
+from knowledge.bags import K1, Bags, Entry, Gathering, Mask, Rows, Scores, Statistics, best
 from knowledge.hits import Hit
 from knowledge.terms import terms as terms_of
 from llmasos.errors import IndexDamaged
 
 HEAP = 128_000_000
 """Bytes that building may use before it writes to disk."""
-AHEAD = 2
-"""How many times as many candidates as hits are fetched at first."""
+AHEAD = 16
+"""How many times as many candidates as hits are fetched at first: a longer list costs little."""
+SURE = 2
+"""How many times as many as hits are scored in any case; of the others those that may be better."""
+LEFT_OUT = 0.02
+"""Part of the highest score that common terms may make at most if candidates are not looked for by
+them: to go through all rows that hold one costs most, and tells least."""
 FURTHER = 4
-"""How many times as many the next time, when those were not enough."""
+"""How many times as many the next time, when those were not enough; `LEFT_OUT` is as much less."""
 MOST = 20_000
 """Candidates that are fetched at most; past it rows score alike but for their lengths' rounding."""
 FEW = 2_000
@@ -136,43 +142,67 @@ class KeywordIndex:
         found = None
         if share * self.count > FEW:
             task = _Task(asked, k, known, allowed)
-            found = self._pruned(task, self._query(task), int(AHEAD * k / share))
+            found = self._pruned(task, None, max(AHEAD * k, int(SURE * k / share)))
             if found is None and classes is not None:
-                found = self._pruned(task, self._query(task, classes), AHEAD * k)
+                found = self._pruned(task, classes, AHEAD * k)
         return self._bags.search(asked, k, known, allowed) if found is None else found
 
-    def _pruned(self, task: "_Task", query: tantivy.Query, fetched: int) -> list[Hit] | None:
-        """The best of a query's candidates; None when too many of them are not allowed.
+    def _pruned(
+        self, task: "_Task", classes: Collection[int] | None, fetched: int
+    ) -> list[Hit] | None:
+        """The best of all candidates; None when too many of them are not allowed.
 
-        A candidate's own score is at most `slack` times less than its exact one: lengths are
-        rounded down there. So nothing better is left once the last one fetched is that far below.
+        A candidate's own score is at most `slack` times less than its exact one by the same terms:
+        lengths are rounded down there. The terms left out add no more than their bound. So nothing
+        better is left once the last one fetched is that far below; else more terms are searched by.
         """
         slack = max(1.0, task.statistics.mean_length / self._whole.mean_length)
+        part = LEFT_OUT
         while True:
             fetched = min(fetched, MOST)
+            telling, left_out = task.telling(part)
+            query = self._query(task.statistics, telling, classes)
             hits = self._searcher.search(query, fetched, count=False).hits
             numbers = self._searcher.fast_field_values("row", [place for _, place in hits])
-            rows = np.array(numbers, dtype=np.int64)
-            if task.allowed is not None:
-                rows = rows[task.allowed[rows - self._bags.first]]
-            found = best(rows, self._bags.scores(task.terms, rows, task.statistics), task.k)
+            bounds = slack * np.array([score for score, _ in hits]) + left_out
+            found = self._best(task, np.array(numbers, dtype=np.int64), bounds)
             full = len(found) == task.k
-            if len(hits) < fetched or (full and found[-1].score >= slack * hits[-1][0]):
+            unseen = bounds[-1] if len(hits) == fetched else left_out
+            if unseen == 0 or (full and found[-1].score >= unseen):
                 return found
-            if fetched == MOST:
+            if fetched == MOST and not left_out:
                 return found if full else None
+            part = part / FURTHER if left_out else 0.0
             fetched *= FURTHER
 
-    def _query(self, task: "_Task", classes: Collection[int] | None = None) -> tantivy.Query:
+    def _best(self, task: "_Task", rows: Rows, bounds: npt.NDArray[np.float64]) -> list[Hit]:
+        """The best of candidates by their exact scores.
+
+        bounds: what each scores at most, the highest first.
+        """
+        if task.allowed is not None:
+            kept = task.allowed[rows - self._bags.first]
+            rows, bounds = rows[kept], bounds[kept]
+        scores = self._bags.scores(task.terms, rows[: SURE * task.k], task.statistics)
+        if len(rows) > len(scores):
+            least = np.partition(scores, -task.k)[-task.k]
+            rows = rows[: max(len(scores), int(np.count_nonzero(bounds >= least)))]
+            others = self._bags.scores(task.terms, rows[len(scores) :], task.statistics)
+            scores = np.concatenate([scores, others])
+        return best(rows, scores, task.k)
+
+    def _query(
+        self, statistics: Statistics, terms: Sequence[str], classes: Collection[int] | None
+    ) -> tantivy.Query:
         """Rows that hold any of the terms, each weighed as the statistics say; of these classes."""
         query = tantivy.Query
-        held = {t: self._searcher.doc_freq("terms", t) for t in task.terms}
+        held = {t: self._searcher.doc_freq("terms", t) for t in terms}
         weighed = [
             query.boost_query(
                 query.term_query(_SCHEMA, "terms", term, "freq"),
-                task.statistics.weight(term) / Statistics(self.count, 0, held).weight(term),
+                statistics.weight(term) / Statistics(self.count, 0, held).weight(term),
             )
-            for term in task.terms
+            for term in terms
             if held[term]
         ]
         any_of = query.boolean_query([(tantivy.Occur.Should, each) for each in weighed])
@@ -192,6 +222,18 @@ class _Task:
     k: int
     statistics: Statistics
     allowed: Mask | None
+
+    def telling(self, part: float) -> tuple[list[str], float]:
+        """The terms but for the commonest, and what these can add to a score together.
+
+        part: how much that may be, of what all terms that any row holds can add.
+        """
+        bounds = {term: (K1 + 1) * self.statistics.weight(term) for term in self.terms}
+        highest = sum(bounds[term] for term in self.terms if self.statistics.holding.get(term))
+        telling, left_out = sorted(self.terms, key=bounds.__getitem__, reverse=True), 0.0
+        while telling and left_out + bounds[telling[-1]] <= part * highest:
+            left_out += bounds[telling.pop()]
+        return telling, left_out
 
 
 def _with_tokenizer(index: tantivy.Index) -> tantivy.Index:

@@ -30,6 +30,11 @@ def entries(count: int, *, seed: int = 1, first: int = 0) -> list[Entry]:
     ]
 
 
+def with_often() -> list[Entry]:
+    """Those rows, most of which hold one word more."""
+    return [each._replace(text=each.text + " often" * (each.row % 13)) for each in entries(6_000)]
+
+
 def exactly(rows: list[Entry], asked: list[str], k: int, known: Statistics) -> list[int]:
     """The best rows, found by looking at each."""
     return [hit.row for hit in Bags.of(rows).search(asked, k, known)]
@@ -38,6 +43,11 @@ def exactly(rows: list[Entry], asked: list[str], k: int, known: Statistics) -> l
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> KeywordIndex:
     return KeywordIndex.build(tmp_path_factory.mktemp("index"), entries(6_000))
+
+
+@pytest.fixture(scope="module")
+def often(tmp_path_factory: pytest.TempPathFactory) -> KeywordIndex:
+    return KeywordIndex.build(tmp_path_factory.mktemp("often"), with_often())
 
 
 def test_the_rarer_of_two_words_decides(tmp_path: Path) -> None:
@@ -55,6 +65,20 @@ def test_pruning_loses_nothing_of_the_exact_ranking(index: KeywordIndex, asked: 
     expected = exactly(entries(6_000), asked, 20, index.statistics(asked))
 
     assert [hit.row for hit in index.search(asked, 20)] == expected
+
+
+@pytest.mark.parametrize("asked", ["often w3 w90 w250", "often w290", "often nowhere", "often"])
+@pytest.mark.parametrize("classes", [None, [1], [0, 3]])
+def test_a_word_that_most_rows_hold_counts_though_it_is_not_looked_for(
+    often: KeywordIndex, asked: str, classes: list[int] | None
+) -> None:
+    words = asked.split()
+
+    hits = often.search(words, 20, classes)
+
+    among = None if classes is None else often.mask(classes)
+    whole = Bags.of(with_often())
+    assert hits == whole.search(words, 20, whole.statistics(words, classes), among)
 
 
 @pytest.mark.parametrize("classes", [[1], [0, 2], [3, 1, 0]])
