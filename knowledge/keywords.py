@@ -23,10 +23,11 @@ from llmasos.errors import IndexDamaged
 
 HEAP = 128_000_000
 """Bytes that building may use before it writes to disk."""
-AHEAD = 16
-"""How many times as many candidates as hits are fetched at first: a longer list costs little."""
 SURE = 2
-"""How many times as many as hits are scored in any case; of the others those that may be better."""
+"""How many times as many candidates as hits are scored."""
+AHEAD = 700
+"""How many more are fetched at first, and scored if they may be better: it costs little, and saves
+searching again."""
 LEFT_OUT = 0.02
 """Part of the highest score that common terms may make at most if candidates are not looked for by
 them: to go through all rows that hold one costs most, and tells least."""
@@ -142,9 +143,9 @@ class KeywordIndex:
         found = None
         if share * self.count > FEW:
             task = _Task(asked, k, known, allowed)
-            found = self._pruned(task, None, max(AHEAD * k, int(SURE * k / share)))
+            found = self._pruned(task, None, int(SURE * k / share) + AHEAD)
             if found is None and classes is not None:
-                found = self._pruned(task, classes, AHEAD * k)
+                found = self._pruned(task, classes, SURE * k + AHEAD)
         return self._bags.search(asked, k, known, allowed) if found is None else found
 
     def _pruned(
