@@ -4,6 +4,7 @@ SQLite serves one machine (WAL, one writer at a time, so that two claims never r
 serves many. `tables.py` has the tables, `migrations/` makes them. Start reading at `Database`.
 """
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -263,10 +264,15 @@ def _postgresql_engine(url: URL) -> Engine:
 def _make_file(path: Path) -> None:
     """Make SQLite's file. People's messages are in it: nobody else may read it, nor what SQLite
     puts beside it.
+
+    A file that is there is not opened: closing it again would drop the locks by which other
+    connections of this process say that they use it, and whoever closes next would take their log
+    away (sqlite.org/howtocorrupt.html, 2.2).
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise HomeNotWritable(str(path), error.strerror or str(error)) from error
 

@@ -1,6 +1,9 @@
 """The schema, on every database: made once, checked, refused when it is not ours."""
 
+import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from sqlalchemy import Table
 
 from llmasos.database import SCHEMA, Database, migrate, require_schema
 from llmasos.errors import DatabaseUnavailable, HomeNotWritable, SchemaMismatch, SettingsError
-from llmasos.tables import metadata
+from llmasos.tables import leases, metadata
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
@@ -112,3 +115,21 @@ def test_nobody_else_can_read_the_messages_on_disk(tmp_path: Path) -> None:
 
     assert modes["state.db"] == 0o600
     assert set(modes.values()) == {0o600}
+
+
+def test_a_second_look_at_a_file_takes_nothing_from_those_who_use_it(tmp_path: Path) -> None:
+    """SQLite's locks are a process's: closing the file anywhere in it would drop them all."""
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    with Database(url) as first:
+        migrate(first)
+        Database(url).close()
+        come_and_go = f"from llmasos.database import *\nwith Database({url!r}) as d: migrate(d)"
+        subprocess.run([sys.executable, "-c", come_and_go], check=True, timeout=60)
+        with first.writing() as connection:
+            connection.execute(leases.insert().values(name="x", holder="y", until=1.0))
+        reader = sqlite3.connect(tmp_path / "state.db")
+
+        found = reader.execute("SELECT name FROM leases").fetchall()
+
+        reader.close()
+    assert found == [("x",)]
