@@ -38,8 +38,10 @@ def no_accidents(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
         if name.startswith("LLMASOS_") or name.lower() in ("http_proxy", "https_proxy"):
             monkeypatch.delenv(name)
-    # An engine that a test's command or program starts for itself is gone soon after the test.
+    # An engine that a test's command or program starts for itself is gone soon after the test. It
+    # computes on one processor: two threads would wait for each other while other tests run.
     monkeypatch.setenv("LLMASOS_ENGINE__IDLE_SECONDS", "3")
+    monkeypatch.setenv("LLMASOS_ENGINE__THREADS", "1")
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
@@ -167,5 +169,5 @@ def _read(path: Path) -> dict[str, Any]:
 def _started(folder: Path) -> EngineProcess:
     (folder / "models").symlink_to(MODELS)
     path = folder / "llmasos.toml"
-    path.write_text(f"home = {str(folder)!r}\n", encoding="utf-8")
+    path.write_text(f"home = {str(folder)!r}\n[engine]\nthreads = 1\n", encoding="utf-8")
     return EngineProcess.start(load_settings(path), key=KEY)

@@ -20,6 +20,7 @@ load = ["./my_agents.py"]
 [web]
 port = 0
 [engine]
+threads = 1
 max_total_tokens = 512
 context = 1024
 [agents.plain]

@@ -136,8 +136,6 @@ def _can_be_wrong(operation: Any) -> bool:
     return any(len(each) for each in (operation.query, operation.headers, operation.body))
 
 
-# The server's threads draw numbers beside Hypothesis, which takes them for its strategies' own.
-@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("mode", EXAMPLES)
 def test_what_is_sent_is_answered_as_the_document_says(
