@@ -33,7 +33,7 @@ demo: models ## Run the whole product once and show what it does
 	@$(BIN)/python examples/demo.py
 
 test: models ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 check: format lint types docs test ## All that must hold before a change lands
 
