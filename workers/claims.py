@@ -124,6 +124,11 @@ class Claims:
             addresses=addresses,
         )
 
+    def knows(self, job_id: str) -> bool:
+        """Whether there is such a job. Raises StateError."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(exists().where(jobs.c.id == job_id))) is True
+
     def _one_at_a_time(self, connection: Connection) -> None:
         """Keep two claims from both counting up to a limit; SQLite's writers wait anyway."""
         if self.limits != Limits() and not self._database.is_sqlite:

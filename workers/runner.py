@@ -3,16 +3,15 @@
 The one loop behind a Celery task, the sweeper and `llmasos ask`. Start reading at `Runner.work`.
 """
 
+import contextlib
 import threading
 import time
 
 import structlog
-from sqlalchemy import select
 
 from llmasos.errors import LLMasOSError, StateError
 from llmasos.queues import Limits
 from llmasos.request import Queue
-from llmasos.tables import jobs
 from workers.attempt import Attempt
 from workers.claims import Claim, Claims
 from workers.keeper import Keeper
@@ -75,14 +74,9 @@ class Runner:
 
     def _tell_of_others(self, job_id: str) -> None:
         """Say it where another installation's wake-ups come here, and ours go there."""
-        known = select(jobs.c.id).where(jobs.c.id == job_id)
-        try:
-            with self._means.database.reading() as connection:
-                ours = connection.execute(known).first() is not None
-        except StateError:
-            return  # `work` has said so
-        if not ours:
-            log.warning("broker.shared", job=job_id, reason=SHARED)
+        with contextlib.suppress(StateError):  # `work` has said so
+            if not self.claims.knows(job_id):
+                log.warning("broker.shared", job=job_id, reason=SHARED)
 
     def _open(self, queue: Queue) -> tuple[Queue, ...]:
         served = self._means.settings.queues

@@ -58,7 +58,7 @@ def test_an_operator_stops_everybodys_work(
         asked(slack, jobs)
         slack.press_stop("C0GENERAL", ts, user="U0BEN")
 
-        slack.wait(lambda: jobs.list()[0].status is JobStatus.CANCELLED, 30)
+        assert slack.wait(lambda: jobs.list()[0].status is JobStatus.CANCELLED, 30)
 
 
 def test_an_edit_changes_a_question_that_waits(running: SlackStandIn, jobs: Jobs) -> None:
